@@ -207,8 +207,9 @@ def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
 
 
 def _existing_fields(stores: Stores, wanted: Mapping[str, bool]) -> dict[str, infer.FieldStats]:
-    """What the dataset has in some fields; ``wanted`` says of each whether its classes and attributes are needed. Where one is missing,
-    the names of all fields, which the error message lists.
+    """What the dataset has in some fields; ``wanted`` says of each whether its classes and attributes are needed.
+
+    If one of them is missing, the others are named, too: the error message lists them.
     """
     columns = infer.COLUMNS if any(wanted.values()) else infer.TYPE_COLUMNS
     sample_ids = stores.samples.ids()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -36,7 +37,8 @@ class SendContext:
     """What is the same for all tasks that are sent."""
 
     run: Run
-    folder: Path  # into which the baseline of each task is written, to be recorded
+    recorder: int  # the process that records what was sent
+    folder: Path  # where other processes leave the baseline of each task for it
 
     @property
     def of_images(self) -> bool:
@@ -84,7 +86,7 @@ class Sent:
 
     number: int
     receipt: Receipt | None  # without its baseline; None: the tool refused all of its samples
-    baseline: Path | None  # a file of Arrow with its ``BASELINE``
+    baseline: pa.Table | Path | None  # its ``BASELINE``, or a file of Arrow with that
     labels: int  # how many are in it
     samples: pa.Array  # the ids of those that the tool took
     refused: list[str]  # why it refused others
@@ -159,13 +161,21 @@ def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at:
         not_taken.add_refused(task.labels, receipt.unsent)
         rows = tasks.with_unsent(receipt.baseline, outgoing.labels[at], run.schema)
         baseline = as_sent(rows.append_column("task", pa.repeat(task.name, rows.num_rows)), run)
-        path = context.folder / f"{number}.arrow"
-        with pa.ipc.new_stream(str(path), BASELINE) as writer:
-            writer.write_table(baseline)
         sample_ids = as_array(task.samples["sample_id"])
         receipt = replace(receipt, baseline=REMOTE.empty_table())
-        return Sent(number, receipt, path, baseline.num_rows, sample_ids, refused, not_taken)
+        kept = _for_recorder(baseline, context, number)
+        return Sent(number, receipt, kept, baseline.num_rows, sample_ids, refused, not_taken)
     return Sent(number, None, None, 0, pa.array([], pa.string()), refused, not_taken)
+
+
+def _for_recorder(baseline: pa.Table, context: SendContext, number: int) -> pa.Table | Path:
+    """The baseline as the process that records it gets it: results of other processes wait in its memory, so they are small."""
+    if os.getpid() == context.recorder:
+        return baseline
+    path = context.folder / f"{number}.arrow"
+    with pa.ipc.new_stream(str(path), BASELINE) as writer:
+        writer.write_table(baseline)
+    return path
 
 
 def _without(task: Task, samples: Sequence[str]) -> Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -108,7 +109,7 @@ class PendingTasks:
 
     @property
     def _context(self) -> SendContext:
-        return SendContext(self.run, self._samples.path)
+        return SendContext(self.run, os.getpid(), self._samples.path)
 
     def _job(self, numbers: Sequence[int]) -> SendJob:
         """Some tasks, with their samples and the places of their labels."""
@@ -149,7 +150,8 @@ class PendingTasks:
 
     def _run(self, work: Work[SendJob, Result], backend: CheckedBackend) -> Iterator[Result]:
         """Do some work on all tasks, in as many processes as the tool takes tasks at once."""
-        numbers = list(batches(range(len(self)), self._labels.count(len(self)), _LABELS_AT_ONCE))
+        samples = [len(ids) for _, ids in self.todo]
+        numbers = list(batches(range(len(self)), self._labels.count(len(self)), samples, _LABELS_AT_ONCE))
         jobs = map(self._job, numbers)
         at_once = min(self.execution.processes(len(numbers)), backend.capabilities.parallel_uploads)
         return run_jobs(self.stores, backend, work, self._context, jobs, at_once)

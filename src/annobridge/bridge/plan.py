@@ -127,12 +127,13 @@ def _jobs(
     states = stores.sample_states.find_rows(run, tasks)
     context = LoadContext(
         run, outcome.version, outcome.load, outcome.options, outcome.destinations, reviewed.looking,
-        datetime.now(UTC), outcome.streams.folder, ahead=1,
+        datetime.now(UTC), outcome.streams.folder, ahead=1, labels_at_once=outcome.execution.labels_per_job,
     )  # fmt: skip
-    by_number = {task.number: task for task in todo}
+    by_number, samples = {task.number: task for task in todo}, [len(ids) for ids in tasks.sample_ids]
+    of_jobs = batches(list(by_number), base.count(len(tasks)), samples, context.labels_at_once)
     jobs = [
         Job(at, [by_number[n] for n in some], base.of(some), ours.of(some), states.of(some) if states else None)
-        for at, some in enumerate(batches(list(by_number), base.count(len(tasks)), outcome.execution.labels_per_job))
+        for at, some in enumerate(of_jobs)
     ]
     return context, jobs
 

@@ -30,6 +30,7 @@ class LoadContext:
     time: datetime  # of the load
     folder: Folder  # where the rows of the plan are written
     ahead: int  # how many tasks a worker downloads while it merges others
+    labels_at_once: int  # merged at once, or one task
 
 
 class TaskToPlan(NamedTuple):
@@ -60,20 +61,23 @@ class Planned(NamedTuple):
     part: Part  # its rows
 
 
-def batches(numbers: Sequence[int], labels: Ints, at_once: int) -> Iterator[list[int]]:
-    """Tasks that are merged at once, in order: as many as have ``at_once`` labels.
+def batches(numbers: Sequence[int], labels: Ints, samples: Sequence[int], at_once: int) -> Iterator[list[int]]:
+    """The tasks of each job, in order: as many as have ``at_once`` labels, or a quarter as many samples, which may get labels there.
 
     >>> import numpy as np
-    >>> list(batches([0, 1, 3], np.array([50, 60, 10, 70]), 100))
+    >>> list(batches([0, 1, 3], np.array([50, 60, 10, 70]), [1, 1, 1, 1], 100))
     [[0, 1], [3]]
+    >>> list(batches([0, 1, 2], np.array([0, 0, 0]), [20, 20, 20], 100))
+    [[0, 1], [2]]
     """
     some: list[int] = []
-    count = 0
+    labels_of_some = samples_of_some = 0
     for number in numbers:
         some.append(number)
-        count += int(labels[number])
-        if count >= at_once:
+        labels_of_some += int(labels[number])
+        samples_of_some += samples[number]
+        if labels_of_some >= at_once or 4 * samples_of_some >= at_once:
             yield some
-            some, count = [], 0
+            some, labels_of_some, samples_of_some = [], 0, 0
     if some:
         yield some

@@ -75,12 +75,10 @@ def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iter
             coming.append(_JobPlanner(stores, context, answers.is_file, job))
             yield from coming[-1].sent()
 
-    done: list[Download | Gone] = []
     for downloaded in download_all(answers, context.run, sent(), context.ahead):
-        done.append(downloaded.answer)
-        if len(done) == coming[0].size:
-            yield coming.popleft().plan(done)
-            done = []
+        coming[0].add(downloaded.answer)
+        if coming[0].is_done:
+            yield coming.popleft().finish()
 
 
 class _JobPlanner:
@@ -91,6 +89,9 @@ class _JobPlanner:
         self._tally = Tally()
         self._streams = StreamWriter(context.folder, STREAMS, str(job.number))
         self._base = self._read_baseline()
+        self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
+        self._answers = 0
+        self._waiting: list[_Answered] = []  # to be merged
         run, destinations = context.run, context.destinations
         self._single = destination.single_label_fields(run.schema, destinations)
         names = TaskNames({task.name: task.sample_ids for task in job.tasks})
@@ -99,9 +100,9 @@ class _JobPlanner:
         )
 
     @property
-    def size(self) -> int:
-        """The number of tasks."""
-        return len(self._job.tasks)
+    def is_done(self) -> bool:
+        """Whether the answers for all tasks came."""
+        return self._answers == len(self._job.tasks)
 
     def sent(self) -> Iterator[Sent]:
         """The tasks, with the labels that were sent."""
@@ -111,7 +112,7 @@ class _JobPlanner:
 
     def _ranges(self, rows: pa.Table) -> list[tuple[int, int]]:
         """The first row and the end of those of each task, from rows in the order of the tasks."""
-        return task_ranges(self._numbers_of(rows), self.size)
+        return task_ranges(self._numbers_of(rows), len(self._job.tasks))
 
     def _read_baseline(self) -> pa.Table:
         """The baseline as it stands now (``BASELINE``), in the order of the tasks."""
@@ -127,19 +128,25 @@ class _JobPlanner:
         """The position of the task of each row, among those of the job; -1 for others."""
         return ByTask([], [task.name for task in self._job.tasks]).numbers_of_names(as_array(rows["task"]))
 
-    def plan(self, answers: Sequence[Download | Gone]) -> Planned:
-        """Plan the tasks, of each of which the tool's answer is given."""
-        states = self._stores.sample_states.rows_at(self._job.states) if self._job.states else None
-        tasks = [
-            answered
-            for at, answer in enumerate(answers)
-            if (answered := self._answered(at, answer, states)) is not None
-        ]
-        for sides in self._at_once(tasks) if tasks else ():
-            self._merge(*sides)
+    def add(self, answer: Download | Gone) -> None:
+        """Take the tool's answer for the next task. If far more came back than was sent, some are merged before the others."""
+        if answered := self._answered(self._answers, answer):
+            self._waiting.append(answered)
+        self._answers += 1
+        if 4 * sum(task.theirs.num_rows for task in self._waiting) >= 5 * self._context.labels_at_once:
+            self._merge_waiting()
+
+    def finish(self) -> Planned:
+        """The result of the job."""
+        self._merge_waiting()
         return Planned([task.number for task in self._job.tasks], self._tally, self._streams.finish())
 
-    def _answered(self, at: int, answer: Download | Gone, recorded: pa.Table | None) -> _Answered | None:
+    def _merge_waiting(self) -> None:
+        tasks, self._waiting = self._waiting, []
+        for sides in self._at_once(tasks) if tasks else ():
+            self._merge(*sides)
+
+    def _answered(self, at: int, answer: Download | Gone) -> _Answered | None:
         """The labels that the load looks at; ``None`` of a task that is not on the server."""
         tally, task = self._tally, self._job.tasks[at]
         if isinstance(answer, Gone):
@@ -150,17 +157,17 @@ class _JobPlanner:
             tally.notes.append(f"The task {task.name} is not on the server any more, and brought nothing: {answer}")
             return None
         if answer.reviewed.num_rows:
-            self._note_states(task, answer, recorded)
+            self._note_states(task, answer)
         if self._context.looking.handed_out:
             tally.digests[task.name] = digest_of(answer)
         tally.notes += answer.notes
         return self._chosen(at, answer)
 
-    def _note_states(self, task: TaskToPlan, answer: Download, recorded: pa.Table | None) -> None:
+    def _note_states(self, task: TaskToPlan, answer: Download) -> None:
         """Note what the tool says about the progress of samples, where it is not recorded yet."""
         said = filter_rows(answer.reviewed, pc.is_in(answer.reviewed["sample_id"], value_set=task.sample_ids))
         self._tally.reviewed += pc.sum(said["reviewed"], min_count=0).as_py()
-        self._streams.add("states", not_recorded(said, SAMPLE_STATES.empty_table() if recorded is None else recorded))
+        self._streams.add("states", not_recorded(said, self._states))
 
     def _chosen(self, at: int, answer: Download) -> _Answered:
         tally, task, sample_ids = self._tally, self._job.tasks[at], self._job.tasks[at].sample_ids
@@ -194,7 +201,7 @@ class _JobPlanner:
         which is done by task.
         """
         base, ours = self._base, self._stores.labels.rows_at(self._job.ours).combine_chunks()
-        if len(tasks) < self.size:
+        if len(tasks) < len(self._job.tasks):
             names = pa.array([answered.task.name for answered in tasks])
             base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
         if not file_labels(base).any():

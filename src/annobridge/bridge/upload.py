@@ -134,7 +134,7 @@ class Records:
         if not sent:
             return
         receipts = [task.receipt for task in sent if task.receipt is not None]
-        files = [task.baseline for task in sent if task.baseline is not None]
+        baselines = [task.baseline for task in sent if task.baseline is not None]
         try:
             self._hold.check()
         except RunBusy:
@@ -142,16 +142,20 @@ class Records:
                 for receipt in receipts:
                     self._backend.delete(receipt)
             raise
-        self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, _batches(files)))
+        self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, _batches(baselines)))
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
-        for path in files:
-            path.unlink()
+        for baseline in baselines:
+            if isinstance(baseline, Path):
+                baseline.unlink()
 
 
-def _batches(files: Iterable[Path]) -> Iterator[pa.RecordBatch]:
-    for path in files:
-        with pa.OSFile(str(path)) as file:
-            yield from pa.ipc.open_stream(file)
+def _batches(baselines: Iterable[pa.Table | Path]) -> Iterator[pa.RecordBatch]:
+    for baseline in baselines:
+        if isinstance(baseline, Path):
+            with pa.OSFile(str(baseline)) as file:
+                yield from pa.ipc.open_stream(file)
+        else:
+            yield from baseline.to_batches()
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:
