@@ -62,7 +62,7 @@ class Planned(NamedTuple):
 
 
 def batches(numbers: Sequence[int], labels: Ints, samples: Sequence[int], at_once: int) -> Iterator[list[int]]:
-    """The tasks of each job, in order: as many as have ``at_once`` labels, or a quarter as many samples, which may get labels there.
+    """The tasks of each job, in order: as many as have ``at_once`` labels, or a quarter as many samples, which may get labels.
 
     >>> import numpy as np
     >>> list(batches([0, 1, 3], np.array([50, 60, 10, 70]), [1, 1, 1, 1], 100))
