@@ -79,7 +79,8 @@ def run_all(args: argparse.Namespace) -> int:
 
 def _run(command: list[str], is_first: bool) -> bool:
     """Run one stage in a process of its own, and report its figures, of ``build`` only once; whether its result was right."""
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # as the command line of annobridge has it
+    # As the command line of annobridge has it, and with bytecode, as an installed package has it.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
     if not done.stdout or done.returncode:
         print(f"{' '.join(command[2:6])} failed. {done.stdout}")
