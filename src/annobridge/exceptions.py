@@ -196,7 +196,7 @@ class InvalidSource(StoreError):
 
 
 class ExecutorError(AnnobridgeError):
-    """Worker processes, or a cluster, cannot be used, or ended before they were done. Nothing was written."""
+    """Worker processes, or a cluster, cannot be used, or ended before they were done. It says what was done."""
 
 
 class BackendError(AnnobridgeError):

@@ -118,6 +118,55 @@ class World:
         (self.tool / name).write_text(text)
 
 
+class Sending:
+    """A dataset, and a tool that has nothing yet."""
+
+    def __init__(self, root: Path, s3: S3 | None = None) -> None:
+        root.mkdir()
+        self.tool, self.options = root / "tool", s3.options if s3 else None
+        self.tool.mkdir()
+        self.uri = s3.uri(root / "ds") if s3 else str(root / "ds")
+        self.ds = ab.create_dataset(self.uri, self.options)
+        self.ds.add_samples(
+            ab.Sample(
+                f"img{i:02}.jpg", sample_id=f"s{i:02}",
+                objects=[ab.Detection("car", [j / 20, 0.1, 0.1, 0.1], label_id=f"car{i:02}-{j:02}") for j in range(10)],
+            )
+            for i in range(4 * TASKS)
+        )  # fmt: skip
+
+    def annotate(self, **options: Any) -> Any:
+        return self.ds.annotate(
+            "r", label_schema="objects", backend="clustered", folder=str(self.tool), token=SECRET, task_size=4, progress=False,
+            **options,
+        )  # fmt: skip
+
+    def in_tool(self) -> list[tuple[list[str], list[dict[str, Any]]]]:
+        """The samples and labels of each task."""
+        tasks = [file_backend.read(path) for path in sorted(self.tool.glob("*.arrow"))]
+        return [(samples, labels.drop_columns(["remote_id"]).to_pylist()) for labels, samples in tasks]
+
+    def baseline(self) -> list[str]:
+        rows = lance.dataset(f"{self.uri}/annotation_baseline.lance", storage_options=self.options).to_table()
+        return sorted(map(str, rows.drop_columns(["remote_id", "run_id", "task"]).to_pylist()))
+
+    def load(self) -> Any:
+        return self.ds.load_annotation_results("r", token=SECRET, folder=str(self.tool)).load(progress=False)
+
+    def behave(self, name: str, text: str = "") -> None:
+        (self.tool / name).write_text(text)
+
+
+def require_same(here: Sending, there: Sending) -> None:
+    """Assert that a cluster of several workers has sent what this process has sent."""
+    assert there.in_tool() == here.in_tool()
+    assert there.baseline() == here.baseline()
+    senders = cluster_backend.processes(there.tool, cluster_backend.UPLOADS)
+    assert len(senders) >= 2
+    assert str(os.getpid()) not in senders
+    assert there.load().version is None  # nobody has edited anything
+
+
 def _more(rows: pa.Table) -> list[tuple[str, str]]:
     return [("load", "ascending")] if "load" in rows.column_names else []
 

@@ -103,7 +103,7 @@ def test_a_cluster_without_workers(world, monkeypatch) -> None:
     monkeypatch.setattr(adapter, "CONNECTING", 2.0)
     with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         text = refused(world, ab.ExecutorError, executor="dask", executor_address=cluster.scheduler_address)
-    assert "has no worker; start some, and repeat the call." in text
+    assert "has no worker; start some. Nothing was loaded" in text
     assert not world.files()
 
 

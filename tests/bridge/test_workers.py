@@ -140,7 +140,8 @@ def test_a_process_that_ends_in_a_load(tmp_path):
     before = world.rows("labels")
     (world.tool / busy_backend.SURVIVES).write_text(str(os.getpid()))
     with pytest.raises(
-        ab.ExecutorError, match=r"ended by the system.*Nothing was written; try again, with fewer workers"
+        ab.ExecutorError,
+        match=r"ended by the system.*use fewer workers\. Nothing was loaded; load_annotations\('r'\) tries again",
     ):
         world.load(workers=3)
     assert world.rows("labels") == before

@@ -12,14 +12,16 @@ from pydantic import SecretStr
 from tests.doubles.file_backend import FolderBackend, FolderConfig
 
 from annobridge.backend.base import Capabilities
-from annobridge.backend.values import Download, Receipt
+from annobridge.backend.values import Download, Receipt, Task
 from annobridge.exceptions import Denied
 
 VARIABLE = "ANNOBRIDGE_CLUSTERED_CONFIG_CLS"
 NAME = "tests.doubles.cluster_backend.ClusteredConfig"
 LOG = "downloads.log"
 ACCESS = "CLUSTERED_ACCESS"  # where a file .denied is, workers need this variable
+UPLOADS = "uploads.log"
 DENIED, KILLS, SLOW = ".denied", ".kills", ".slow"  # files in the folder, by which a test sets how it behaves
+KILLS_SENDER = ".kills-sender"  # the end of the name of a task: who has sent it ends before it can say so
 
 
 class ClusteredConfig(FolderConfig):
@@ -37,11 +39,26 @@ class ClusteredBackend(FolderBackend):
     Config = ClusteredConfig
     capabilities: ClassVar[Capabilities] = replace(FolderBackend.capabilities, parallel_uploads=8, parallel_downloads=8)
 
-    def download(self, receipt: Receipt) -> Download:
+    def _folder(self) -> Path:
         config: Any = self.config
         folder = Path(config.folder)
         if (folder / DENIED).exists() and ACCESS not in os.environ:
             raise Denied("The server refuses the credentials; correct them.")
+        return folder
+
+    def upload(self, task: Task) -> Receipt:
+        folder = self._folder()
+        receipt = super().upload(task)
+        with open(folder / UPLOADS, "a") as log:
+            log.write(f"{task.name} {os.getpid()}\n")
+        kills = folder / KILLS_SENDER
+        if kills.exists() and task.name.endswith(kills.read_text()):
+            kills.unlink()
+            os.kill(os.getpid(), 9)
+        return receipt
+
+    def download(self, receipt: Receipt) -> Download:
+        folder = self._folder()
         if (folder / SLOW).exists():
             time.sleep(float((folder / SLOW).read_text()))
         with open(folder / LOG, "a") as log:
@@ -59,6 +76,6 @@ def downloads(folder: Path) -> list[str]:
     return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def processes(folder: Path) -> set[str]:
-    """The processes that downloaded."""
-    return {line.split()[1] for line in (folder / LOG).read_text().splitlines()}
+def processes(folder: Path, log: str = LOG) -> set[str]:
+    """The processes that downloaded, or sent."""
+    return {line.split()[1] for line in (folder / log).read_text().splitlines()}

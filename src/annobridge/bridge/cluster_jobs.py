@@ -21,7 +21,6 @@ import pyarrow as pa
 from ..backend.checked import CheckedBackend
 from ..core.digest import digest
 from ..core.review.decisions import DECISIONS
-from ..exceptions import InvalidOption
 from ..store.load_staging import LoadStaging
 from ..store.staged_files import StagedFolder
 from ..store.stores import Stores
@@ -31,7 +30,7 @@ from .place import Place
 from .plan_jobs import Job, LoadContext, Planned
 from .task_planner import plan_jobs
 from .worker_calls import Caller, Sealed, require_workers, versions
-from .workers import in_order, of_calls
+from .workers import in_order, of_calls, require_outside
 
 _ALONE = {"writes": ("label_id", "sample_id")}  # which this process reads of every job
 
@@ -45,11 +44,7 @@ def run_on_cluster(
         ExecutorError: the cluster is not there, has other versions, or ended. What was planned is kept for the next load.
         InvalidOption: the tool is in this process, or an option cannot be sent to workers.
     """
-    if answers.in_process:
-        raise InvalidOption(
-            f"The backend {answers.name!r} is in the memory of this process, where the workers of a cluster cannot reach it; leave "
-            "executor= out."
-        )
+    require_outside(answers)
     if not jobs:
         return
     shown = replace(context, options=replace(context.options, where=None, decisions=DECISIONS.empty_table()))

@@ -19,6 +19,7 @@ from ..exceptions import BackendError, Gone
 from ..store import baseline
 from ..store.run import Run
 from ..store.stores import Stores
+from .execution import nothing_loaded
 
 GONE = "gone"  # in place of the digest of a task that is not on the server
 
@@ -86,8 +87,7 @@ def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:
     except Gone:
         raise
     except BackendError as e:
-        again = f"Nothing was loaded; load_annotations({run.anno_key!r}) tries again."
-        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
+        raise type(e)(f"{e} {nothing_loaded(run.anno_key)}", e.status, e.detail, e.samples) from e
 
 
 def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:

@@ -1,12 +1,13 @@
-"""Where the jobs of a load run, as a value."""
+"""Where jobs run, as a value."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..exceptions import InvalidOption
+from ..exceptions import ExecutorError, InvalidOption
 from ..executors import registry
 from ..executors.base import Adapter, Cluster, Executor
 from ..executors.local import LocalProcesses, cores
@@ -74,6 +75,20 @@ class Execution:
 
 
 LOCAL = Execution()
+
+
+@contextmanager
+def telling(what_was_done: str) -> Iterator[None]:
+    """Add a sentence to an ``ExecutorError`` of a block: what was done nevertheless, and how to go on."""
+    try:
+        yield
+    except ExecutorError as error:
+        raise ExecutorError(f"{error} {what_was_done}") from error
+
+
+def nothing_loaded(anno_key: str) -> str:
+    """What an error of a load ends with."""
+    return f"Nothing was loaded; load_annotations({anno_key!r}) tries again."
 
 
 def _shown(executor: Any) -> str:

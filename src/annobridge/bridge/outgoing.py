@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,6 @@ class SendContext:
 
     run: Run
     recorder: int  # the process that records what was sent
-    folder: Path  # where other processes leave the baseline of each task for it
 
     @property
     def of_images(self) -> bool:
@@ -86,11 +85,23 @@ class Sent:
 
     number: int
     receipt: Receipt | None  # without its baseline; None: the tool refused all of its samples
-    baseline: pa.Table | Path | None  # its ``BASELINE``, or a file of Arrow with that
-    labels: int  # how many are in it
     samples: pa.Array  # the ids of those that the tool took
     refused: list[str]  # why it refused others
     not_taken: Unsent  # labels that it does not take
+
+
+class SentTasks(NamedTuple):
+    """Tasks that were sent, to be recorded at once.
+
+    Attributes:
+        tasks: the tasks.
+        baseline: their ``BASELINE``, or data files with it that another process has written (``Baseline.write``).
+        labels: how many are in it.
+    """
+
+    tasks: Sequence[Sent]
+    baseline: pa.Table | Sequence[str]
+    labels: int
 
 
 def check_files(
@@ -135,14 +146,28 @@ def _check_files(stores: Stores, backend: CheckedBackend, context: SendContext, 
 
 def send_tasks(
     stores: Stores, backend: CheckedBackend, context: SendContext, jobs: Iterable[SendJob]
-) -> Iterator[Sent]:
-    """Send the tasks, one after another."""
+) -> Iterator[SentTasks]:
+    """Send the tasks, one after another. The process that records them gets each as it is sent; others write the rows of a job."""
     for job in jobs:
         outgoing = Outgoing(stores, context, job)
-        yield from (_send(backend, context, outgoing, at) for at in range(len(job.tasks)))
+        sent = (_send(backend, context, outgoing, at) for at in range(len(job.tasks)))
+        if os.getpid() == context.recorder:
+            yield from sent
+        else:
+            yield _written(stores, list(sent))
 
 
-def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at: int) -> Sent:
+def _written(stores: Stores, sent: Sequence[SentTasks]) -> SentTasks:
+    """Tasks as one, with their rows in data files: they would wait in the memory of the process that records them."""
+    tables = [each.baseline for each in sent if isinstance(each.baseline, pa.Table)]
+    batches = (batch for table in tables for batch in table.to_batches())
+    labels = sum(each.labels for each in sent)
+    return SentTasks(
+        [task for each in sent for task in each.tasks], stores.baseline.write(batches) if labels else [], labels
+    )
+
+
+def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at: int) -> SentTasks:
     """Upload a task. With ``on_rejected="skip"``, samples that the tool refuses are left out, and the task is tried again."""
     task, number, run = outgoing.task(at, outgoing.job.tasks[at].sizes), outgoing.job.tasks[at].number, context.run
     refused: list[str] = []
@@ -163,19 +188,9 @@ def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at:
         baseline = as_sent(rows.append_column("task", pa.repeat(task.name, rows.num_rows)), run)
         sample_ids = as_array(task.samples["sample_id"])
         receipt = replace(receipt, baseline=REMOTE.empty_table())
-        kept = _for_recorder(baseline, context, number)
-        return Sent(number, receipt, kept, baseline.num_rows, sample_ids, refused, not_taken)
-    return Sent(number, None, None, 0, pa.array([], pa.string()), refused, not_taken)
-
-
-def _for_recorder(baseline: pa.Table, context: SendContext, number: int) -> pa.Table | Path:
-    """The baseline as the process that records it gets it: results of other processes wait in its memory, so they are small."""
-    if os.getpid() == context.recorder:
-        return baseline
-    path = context.folder / f"{number}.arrow"
-    with pa.ipc.new_stream(str(path), BASELINE) as writer:
-        writer.write_table(baseline)
-    return path
+        return SentTasks([Sent(number, receipt, sample_ids, refused, not_taken)], baseline, baseline.num_rows)
+    nothing = Sent(number, None, pa.array([], pa.string()), refused, not_taken)
+    return SentTasks([nothing], BASELINE.empty_table(), 0)
 
 
 def _without(task: Task, samples: Sequence[str]) -> Task:

@@ -20,13 +20,13 @@ from ..store import media, views
 from ..store.by_task import ByTask
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
-from .execution import LOCAL, Execution
+from .execution import LOCAL, Execution, telling
 from .outgoing import (
     Checked,
     Outgoing,
     SendContext,
     SendJob,
-    Sent,
+    SentTasks,
     Sizes,
     TaskToSend,
     check_files,
@@ -34,7 +34,7 @@ from .outgoing import (
     send_tasks,
 )
 from .plan_jobs import batches
-from .workers import Work, run_jobs
+from .workers import Work, call_cluster, run_jobs
 
 Result = TypeVar("Result")
 
@@ -109,7 +109,7 @@ class PendingTasks:
 
     @property
     def _context(self) -> SendContext:
-        return SendContext(self.run, os.getpid(), self._samples.path)
+        return SendContext(self.run, os.getpid())
 
     def _job(self, numbers: Sequence[int]) -> SendJob:
         """Some tasks, with their samples and the places of their labels."""
@@ -136,7 +136,8 @@ class PendingTasks:
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
         if found := backend.check(self.run.schema, samples):
             raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
-        bad_labels = self._note(self._run(check_tasks, backend), backend, progress)
+        with telling("Nothing was sent."):
+            bad_labels = self._note(self._run(check_tasks, backend), backend, progress)
         if bad_labels:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
 
@@ -144,7 +145,7 @@ class PendingTasks:
         """Raise ``InvalidMedia`` for files that cannot be sent, or are not of the size that the dataset has."""
         self._note(self._run(check_files, backend), backend, progress)
 
-    def send(self, backend: CheckedBackend) -> Iterator[Sent]:
+    def send(self, backend: CheckedBackend) -> Iterator[SentTasks]:
         """Send all tasks; they come in their order."""
         return self._run(send_tasks, backend)
 
@@ -153,8 +154,10 @@ class PendingTasks:
         samples = [len(ids) for _, ids in self.todo]
         numbers = list(batches(range(len(self)), self._labels.count(len(self)), samples, _LABELS_AT_ONCE))
         jobs = map(self._job, numbers)
+        if self.execution.on_cluster:
+            return call_cluster(self.stores, backend, work, self._context, jobs, self.execution)
         at_once = min(self.execution.processes(len(numbers)), backend.capabilities.parallel_uploads)
-        return run_jobs(self.stores, backend, work, self._context, jobs, at_once)
+        return run_jobs(self.stores, backend, work, self._context, jobs, at_once, self.execution)
 
     def _note(self, found: Iterable[Checked], backend: CheckedBackend, progress: ProgressChoice) -> list[str]:
         """Note what was found out about the tasks. Returns what is wrong with labels; raises ``InvalidMedia`` for files."""

@@ -27,7 +27,7 @@ from ..store.stores import Stores
 from ..store.tables import quote
 from .cluster_jobs import run_on_cluster
 from .download import Answers
-from .execution import LOCAL, Execution
+from .execution import LOCAL, Execution, nothing_loaded, telling
 from .outcome import Options, Outcome, require_unique
 from .plan_jobs import Job, LoadContext, Planned, TaskToPlan, batches
 from .push import settle
@@ -89,7 +89,7 @@ def make(
     ]
     context, jobs = _jobs(stores, outcome, tasks, todo, reviewed)
     total = sum(len(tasks.sample_ids[number]) for number in numbers)
-    with Progress(progress, total, f"loading from {answers.name}") as bar:
+    with Progress(progress, total, f"loading from {answers.name}") as bar, telling(nothing_loaded(run.anno_key)):
         for planned in _run(stores, answers, context, jobs, outcome):
             outcome.add(planned.tally)
             outcome.streams.include(planned.part)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
@@ -15,12 +13,20 @@ from ..backend.checked import CheckedBackend
 from ..core.labels import BASELINE
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import BackendError, EditorWarning, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
+from ..exceptions import (
+    BackendError,
+    EditorWarning,
+    ExecutorError,
+    RefusedTaskWarning,
+    Rejected,
+    RunBusy,
+    UnsentWarning,
+)
 from ..store.lease import Hold
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import tool_limits
-from .outgoing import Sent
+from .outgoing import Sent, SentTasks
 from .pending_tasks import PendingTasks
 
 _LABELS_STORED = 50_000
@@ -48,29 +54,33 @@ class Uploader:
         """
         size = len(self.tasks)
         records = Records(self.stores, self.run, self.hold, self.backend)
+        self.stores.baseline.migrate()
         done = 0
         with Progress(progress, self.tasks.samples, f"sending to {self.backend.name}") as bar, records:
             self.hold.check()
             try:
                 for sent in self.tasks.send(self.backend):
-                    done += 1
-                    self._note(sent, records)
-                    bar.advance(len(self.tasks.todo[sent.number][1]))
+                    for task in sent.tasks:
+                        done += 1
+                        self._note(task)
+                        bar.advance(len(self.tasks.todo[task.number][1]))
+                    records.add(sent)
                     self.hold.check()
             except BackendError as e:
                 raise type(e)(f"{e} {_left(self.run, done, size)}", e.status, e.detail, e.samples) from e
+            except ExecutorError as e:
+                raise ExecutorError(f"{e} {_left(self.run, done, size)}") from e
         if self.refused:
             self._finish_refused()
         return self.stores.runs.end_sending(self.run, self._options())
 
-    def _note(self, sent: Sent, records: Records) -> None:
+    def _note(self, sent: Sent) -> None:
         name, samples = self.tasks.todo[sent.number]
         if sent.refused:
             self.refused += sent.refused
             self.left_out += len(samples) - len(sent.samples)
             self.stores.runs.set_task(self.run, name, sent.samples)
         if sent.receipt is not None:
-            records.add(sent)
             self.notes.extend(sent.receipt.notes)
         self.not_taken.merge(sent.not_taken)
 
@@ -113,7 +123,7 @@ class Records:
 
     def __init__(self, stores: Stores, run: Run, hold: Hold, backend: CheckedBackend) -> None:
         self._stores, self._run, self._hold, self._backend = stores, run, hold, backend
-        self._sent: list[Sent] = []
+        self._sent: list[SentTasks] = []
         self._stored = monotonic()
 
     def __enter__(self) -> Self:
@@ -122,19 +132,18 @@ class Records:
     def __exit__(self, *_: object) -> None:
         self._store()
 
-    def add(self, sent: Sent) -> None:
-        """Take a task that was sent."""
+    def add(self, sent: SentTasks) -> None:
+        """Take tasks that were sent."""
         self._sent.append(sent)
-        if sum(task.labels for task in self._sent) >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
+        if sum(each.labels for each in self._sent) >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
             self._store()
 
     def _store(self) -> None:
         """If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new tasks are deleted."""
         sent, self._sent, self._stored = self._sent, [], monotonic()  # what cannot be stored is not stored again
-        if not sent:
+        receipts = [task.receipt for each in sent for task in each.tasks if task.receipt is not None]
+        if not receipts:
             return
-        receipts = [task.receipt for task in sent if task.receipt is not None]
-        baselines = [task.baseline for task in sent if task.baseline is not None]
         try:
             self._hold.check()
         except RunBusy:
@@ -142,20 +151,13 @@ class Records:
                 for receipt in receipts:
                     self._backend.delete(receipt)
             raise
-        self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, _batches(baselines)))
+        tables = [each.baseline for each in sent if isinstance(each.baseline, pa.Table)]
+        if tables:
+            batches = (batch for table in tables for batch in table.to_batches())
+            self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, batches))
+        files = [each.baseline for each in sent if not isinstance(each.baseline, pa.Table)]
+        self._stores.baseline.add_written([name for names in files for name in names])
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
-        for baseline in baselines:
-            if isinstance(baseline, Path):
-                baseline.unlink()
-
-
-def _batches(baselines: Iterable[pa.Table | Path]) -> Iterator[pa.RecordBatch]:
-    for baseline in baselines:
-        if isinstance(baseline, Path):
-            with pa.OSFile(str(baseline)) as file:
-                yield from pa.ipc.open_stream(file)
-        else:
-            yield from baseline.to_batches()
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:

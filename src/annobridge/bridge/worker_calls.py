@@ -88,8 +88,7 @@ def require_workers(cluster: Cluster) -> None:
 def _require_version(name: str, theirs: str, ours: str) -> None:
     if theirs != ours:
         raise ExecutorError(
-            f"The workers have {name} {theirs}, and this process has {name} {ours}; install the same version on all of them. "
-            "Nothing was sent or written."
+            f"The workers have {name} {theirs}, and this process has {name} {ours}; install the same version on all of them."
         )
 
 

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..backend.checked import CheckedBackend
-from ..exceptions import AnnobridgeError
+from ..exceptions import AnnobridgeError, InvalidOption
 from ..store.stores import Stores
 from .execution import JOBS_PER_CALL, LOCAL, Execution
 from .place import Place
-from .worker_calls import Caller
+from .worker_calls import Caller, require_workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,6 +58,34 @@ def run_jobs(
         shared = SharedJobs(jobs, caller.submit, count - 1)
         for results in shared.results(lambda job: list(work(stores, answers, context, [job]))):
             yield from results
+
+
+def call_cluster(
+    stores: Stores, answers: CheckedBackend, work: Work[Item, Result], context: Any, jobs: Iterable[Item],
+    execution: Execution,
+) -> Iterator[Result]:  # fmt: skip
+    """Do jobs in the workers of a cluster, one with each call; the results come in the order of the jobs.
+
+    Raises:
+        ExecutorError: the cluster is not there, has other versions, or ended.
+        InvalidOption: the tool is in this process, or an argument cannot be sent to workers.
+    """
+    require_outside(answers)
+    with execution.connected() as cluster:
+        require_workers(cluster)
+        caller = Caller(cluster, _work, Place.of(stores, answers), work, context)
+        at_once = min(cluster.at_once, answers.capabilities.parallel_uploads)
+        for results in in_order(caller.submit, jobs, at_once):
+            yield from results
+
+
+def require_outside(answers: CheckedBackend) -> None:
+    """Raise ``InvalidOption`` for a tool that other machines cannot reach."""
+    if answers.in_process:
+        raise InvalidOption(
+            f"The backend {answers.name!r} is in the memory of this process, where the workers of a cluster cannot reach it; leave "
+            "executor= out."
+        )
 
 
 def _work(place: Place, work: Work[Item, Result], context: Any, job: Item) -> list[Result]:

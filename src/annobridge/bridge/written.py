@@ -12,20 +12,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.labels import BASELINE, LABELS
+from ..core.labels import LABELS
 from ..spill.streams import Part, batches
 from ..store.commits import Fragments
 from ..store.labels import ROW_KEYS
 from ..store.schemas import CHANGES
 from ..store.stores import Stores
 from ..store.written_rows import WrittenRows, of_texts, to_texts
+from .execution import nothing_loaded, telling
 from .outcome import Outcome
 from .place import DatasetPlace
 from .worker_calls import Caller
 from .workers import in_order
 
 _ROWS_PER_CALL = 1 << 18  # each call writes a file of its own for each table
-_BASELINE, _CHANGES = "annotation_baseline", "annotation_changes"
+_CHANGES = "annotation_changes"
 
 
 class LoadRows(NamedTuple):
@@ -60,7 +61,7 @@ def write_outcome(stores: Stores, outcome: Outcome) -> list[Written]:
     staged = [part for part in streams.parts if part.folder != streams.folder]
     if not staged:
         return [_write(stores, rows, streams.parts)]
-    with outcome.execution.connected() as cluster:
+    with telling(nothing_loaded(outcome.run.anno_key)), outcome.execution.connected() as cluster:
         caller = Caller(cluster, _write_in_worker, DatasetPlace.of(stores), rows)
         return list(in_order(caller.submit, _calls(staged), cluster.at_once))
 
@@ -84,7 +85,7 @@ def _calls(parts: Sequence[Part]) -> Iterator[list[Part]]:
 
 
 def _write(stores: Stores, rows: LoadRows, parts: Sequence[Part]) -> Written:
-    baseline = WrittenRows(stores.database, _BASELINE).write(batches(parts, "baseline"), BASELINE)
+    baseline = stores.baseline.write(batches(parts, "baseline"))
     changes = WrittenRows(stores.database, _CHANGES).write(_changes(parts, rows), CHANGES)
     return write_labels(stores, parts, rows.version)._replace(baseline=baseline, changes=changes)
 
@@ -129,7 +130,7 @@ def _changes(parts: Sequence[Part], rows: LoadRows) -> Iterator[pa.RecordBatch]:
 
 def append_history(stores: Stores, written: Sequence[Written]) -> None:
     """Add the rows of the baseline, and those before the load. They count once the ledger says that the load is applied."""
-    WrittenRows(stores.database, _BASELINE).append([text for each in written for text in each.baseline])
+    stores.baseline.add_written([text for each in written for text in each.baseline])
     WrittenRows(stores.database, _CHANGES).append([text for each in written for text in each.changes])
 
 

@@ -166,13 +166,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a load runs."""
+    """Where tasks are sent, or loaded."""
 
     executor: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Where tasks are downloaded and merged: local, dask, ray. Default: settings."
-        ),
+        typer.Option(metavar="NAME", help="Where the work on tasks is done: local, dask, ray. Default: settings."),
     ] = None
     workers: Annotated[
         int | None,
@@ -183,7 +181,7 @@ class Running:
     ] = None
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of a plan or load."""
+        """The arguments of ``annotate``, or of a load."""
         return {"executor": self.executor, "workers": self.workers, "executor_address": self.executor_address}
 
 

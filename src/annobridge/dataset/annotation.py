@@ -60,7 +60,9 @@ class AnnotationVerbs(NoNewAttributes):
         launch_editor: bool = False,
         strict: bool = False,
         progress: ProgressChoice = None,
+        executor: ExecutorChoice = None,
         workers: int | None = None,
+        executor_address: str | None = None,
         **backend_options: Any,
     ) -> AnnotationResults:
         """Send these samples and their labels to an annotation tool, and record what was sent under ``anno_key``.
@@ -89,8 +91,10 @@ class AnnotationVerbs(NoNewAttributes):
             strict: whether labels that would not be sent are an error. They are counted in an ``UnsentWarning`` otherwise.
             progress: ``True`` or ``False`` for a progress bar or none, or a function that is called with
                 (done, total); by default, a bar on a terminal or in a notebook.
-            workers: how many processes check and send at once; by default as many as the machine has cores, and fewer for less
-                than some hundred thousand labels. No more send at once than the tool takes tasks at once.
+            executor: where tasks are checked and sent, as in ``load_annotations``.
+            workers: how many workers check and send at once; by default one for each core, and fewer for less than some hundred
+                thousand labels. No more send at once than the tool takes tasks at once.
+            executor_address: of a cluster, as in ``load_annotations``.
             **backend_options: settings of the backend for this run, as ``task_size`` or ``url``.
 
         Returns:
@@ -103,6 +107,7 @@ class AnnotationVerbs(NoNewAttributes):
             InvalidMedia: files cannot be read, or are not of the size that the dataset has.
             InvalidLabels: labels cannot be sent.
             BackendError: the tool refused, or cannot be reached.
+            ExecutorError: the cluster is not there, or ended. What was sent is sent.
         """
         self.stores.database.require_writable()
         arguments = {
@@ -120,7 +125,7 @@ class AnnotationVerbs(NoNewAttributes):
         tool = connect(backend, backend_options)
         run = annotate.send(
             self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress,
-            Execution.of({"workers": workers}),
+            Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address}),
         )  # fmt: skip
         sent = AnnotationResults(self.stores, run, tool)
         if launch_editor:

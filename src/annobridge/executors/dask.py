@@ -36,7 +36,7 @@ class DaskAdapter:
             try:
                 client.wait_for_workers(1, timeout=CONNECTING)
             except TimeoutError:
-                raise ExecutorError(f"{_first_upper(name)} has no worker; start some, and repeat the call.") from None
+                raise ExecutorError(f"{_first_upper(name)} has no worker; start some.") from None
             threads = sum(client.nthreads().values())
             # Not pure: the key of a call is a random one, and not made of what it is given.
             yield Cluster(client.get_executor(pure=False), workers or 2 * threads, name)
@@ -46,9 +46,7 @@ class DaskAdapter:
                 if isinstance(error, KilledWorker)
                 else "the connection is lost, or the call was cancelled there"
             )
-            raise ExecutorError(
-                f"{_first_upper(name)} did not finish the work: {why}. Start it again, and repeat the call."
-            ) from None
+            raise ExecutorError(f"{_first_upper(name)} did not finish the work: {why}. Start it again.") from None
         finally:
             if made:
                 client.close(timeout=CONNECTING)

@@ -40,8 +40,7 @@ class LocalProcesses:
             yield Cluster(executor, 2 * count, "processes of this machine")
         except TerminatedWorkerError as error:
             raise ExecutorError(
-                "A worker process was ended by the system, perhaps for want of memory. Nothing was written; try again, with fewer "
-                "workers."
+                "A worker process was ended by the system, perhaps for want of memory; use fewer workers."
             ) from error
         except BaseException:
             executor.shutdown(wait=False, kill_workers=True)

@@ -32,7 +32,7 @@ class RayAdapter:
             resources: Any = ray.cluster_resources  # it has no types
             cpus = int(resources().get("CPU", 0))
             if not cpus:
-                raise ExecutorError(f"{_first_upper(name)} has no CPU for calls; start workers, and repeat the call.")
+                raise ExecutorError(f"{_first_upper(name)} has no CPU for calls; start workers.")
             at_once = workers or 2 * cpus
             yield Cluster(_RayExecutor(at_once), at_once, name)
         except RayTaskError as error:
@@ -40,7 +40,7 @@ class RayAdapter:
         except (RayError, ConnectionError) as error:
             raise ExecutorError(
                 f"{_first_upper(name)} did not finish the work ({type(error).__name__}): a node or a worker ended, perhaps for "
-                "want of memory. Start it again, and repeat the call."
+                "want of memory. Start it again."
             ) from error
         finally:
             if made:

@@ -63,6 +63,5 @@ class GivenExecutor:
             yield Cluster(self._executor, workers or 2 * cores(), name)
         except (BrokenExecutor, CancelledError) as error:
             raise ExecutorError(
-                f"{name[0].upper()}{name[1:]} ended before the work was done ({type(error).__name__}). Start it again, and repeat "
-                "the call."
+                f"{name[0].upper()}{name[1:]} ended before the work was done ({type(error).__name__}). Start it again."
             ) from error

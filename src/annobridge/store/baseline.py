@@ -20,6 +20,7 @@ from .by_task import ByTask
 from .run import Run
 from .tables import Database, in_list, quote
 from .task_rows import Places, TaskRows, read
+from .written_rows import WrittenRows
 
 _TABLE = "annotation_baseline"
 _IDS = pa.schema([BASELINE.field(name) for name in ("task", "label_id", "load", "gone")])
@@ -40,6 +41,18 @@ class Baseline:
         """Add rows (``BASELINE``). Those of a push count once the ledger says that it is complete."""
         self.migrate()
         self._database.append(_TABLE, rows)
+
+    def write(self, batches: Iterator[pa.RecordBatch]) -> list[str]:
+        """Write rows (``BASELINE``) to data files, as JSON, which nobody sees before ``add_written``. Call ``migrate`` before."""
+        return WrittenRows(self._database, _TABLE).write(batches, BASELINE)
+
+    def add_written(self, files: Sequence[str]) -> None:
+        """Add the rows of data files that ``write`` has written, here or in another process.
+
+        Raises:
+            StoreError: some of them are gone. Nothing is added.
+        """
+        WrittenRows(self._database, _TABLE).append(files)
 
     def migrate(self) -> None:
         """Add the columns that the table of a dataset of version 0.1 lacks."""

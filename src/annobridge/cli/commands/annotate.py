@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import show
-from ..option_groups import Selection
+from ..option_groups import Running, Selection
 from ..options import (
     BackendName,
     BackendOptions,
@@ -66,9 +66,7 @@ def annotate(
     backend: BackendName = None,
     option: BackendOptions = None,
     strict: Strict = False,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="How many processes check and send. Default: one for each core.")
-    ] = None,
+    running: Running,
     launch: Annotated[bool, typer.Option("--launch", help="Open the tool in the browser.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +80,7 @@ def annotate(
         attributes=_attributes(attributes), allow_additions=allow_additions, allow_deletions=allow_deletions,
         allow_label_edits=allow_label_edits, allow_index_edits=allow_index_edits,
         allow_spatial_edits=allow_spatial_edits, media_field=media_field, backend=backend, launch_editor=launch,
-        strict=strict, workers=workers, **parse_options(option),
+        strict=strict, **running.arguments(), **parse_options(option),
     )  # fmt: skip
     data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view)}
     after = None if results.backend.in_process else next_command(key, dataset, option)
