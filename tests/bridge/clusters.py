@@ -122,10 +122,12 @@ class Sending:
     """A dataset, and a tool that has nothing yet."""
 
     def __init__(self, root: Path, s3: S3 | None = None) -> None:
-        root.mkdir()
         self.tool, self.options = root / "tool", s3.options if s3 else None
-        self.tool.mkdir()
         self.uri = s3.uri(root / "ds") if s3 else str(root / "ds")
+        if self.tool.exists():
+            self.ds = ab.load_dataset(self.uri, self.options)
+            return
+        self.tool.mkdir(parents=True)
         self.ds = ab.create_dataset(self.uri, self.options)
         self.ds.add_samples(
             ab.Sample(
@@ -179,6 +181,19 @@ def child_load(uri: str, tool: str, address: str, what: str, nth: int, when: str
     die_at(what, nth, when)
     results = ab.load_dataset(uri).load_annotation_results("r", token=SECRET, folder=tool)
     results.load(labels_per_job=LABELS_PER_JOB, progress=False, executor="dask", workers=2, executor_address=address)
+
+
+def child_annotate(root: str, address: str, what: str, nth: int, when: str) -> None:
+    """Send from Dask, in a process that is killed at a step. The dataset is there."""
+    from tests.children import die_at
+
+    from annobridge.bridge import pending_tasks
+
+    os.environ[cluster_backend.VARIABLE] = cluster_backend.NAME
+    pending_tasks._LABELS_AT_ONCE = 80
+    world = Sending(Path(root))
+    die_at(what, nth, when)
+    world.annotate(executor="dask", workers=2, executor_address=address)
 
 
 @contextmanager

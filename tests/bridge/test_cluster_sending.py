@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from proofs.storage import S3
+from tests import children
 from tests.bridge import clusters
 from tests.bridge.clusters import SECRET, TASKS, Sending
 from tests.doubles import cluster_backend
@@ -52,6 +53,27 @@ def test_a_worker_that_ends_after_it_has_sent_a_task(tmp_path, dask) -> None:
     world.annotate(**dask)
     assert len(world.in_tool()) == TASKS  # none twice
     assert world.load().version is None
+
+
+@pytest.mark.parametrize(
+    ("what", "nth", "when"),
+    [
+        ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
+        ("annobridge.store.baseline:Baseline.add_written", 1, "before"),
+        ("annobridge.store.baseline:Baseline.add_written", 1, "after"),
+        ("annobridge.store.runs:Runs.add_receipts", 1, "after"),
+        ("annobridge.store.runs:Runs.end_sending", 1, "before"),
+    ],
+)
+def test_a_killed_driver_leaves_a_run_that_is_resumed(tmp_path, dask, what, nth, when) -> None:
+    here, there = Sending(tmp_path / "here"), Sending(tmp_path / "there")
+    here.annotate(workers=1)
+    outcome = children.call(clusters.child_annotate, str(tmp_path / "there"), dask["executor_address"], what, nth, when)
+    assert outcome.kind == "killed", outcome
+    there.ds.resume_annotation("r", token=SECRET, folder=str(there.tool), progress=False)
+    assert there.in_tool() == here.in_tool()
+    assert there.baseline() == here.baseline()
+    assert there.load().version is None
 
 
 def test_a_cluster_that_is_not_there(tmp_path) -> None:
