@@ -70,7 +70,7 @@ def test_a_killed_driver_leaves_a_run_that_is_resumed(tmp_path, dask, what, nth,
     here.annotate(workers=1)
     outcome = children.call(clusters.child_annotate, str(tmp_path / "there"), dask["executor_address"], what, nth, when)
     assert outcome.kind == "killed", outcome
-    there.ds.resume_annotation("r", token=SECRET, folder=str(there.tool), progress=False)
+    there.ds.resume_annotation("r", token=SECRET, folder=str(there.tool), progress=False, **dask)
     assert there.in_tool() == here.in_tool()
     assert there.baseline() == here.baseline()
     assert there.load().version is None

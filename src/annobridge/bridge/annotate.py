@@ -120,7 +120,9 @@ def check_key(anno_key: str) -> None:
         )
 
 
-def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: ProgressChoice) -> Run:
+def resume(
+    stores: Stores, run: Run, backend: CheckedBackend, progress: ProgressChoice, execution: Execution = LOCAL
+) -> Run:
     """Send the tasks that have no receipt. The backend looks on the server first for a task whose answer was lost.
 
     Raises ``RunBusy`` while another process is sending the run.
@@ -128,10 +130,12 @@ def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: Progress
     if run.state == ADOPTING:
         require_sent(stores, run)
     with stores.runs.hold(run, "is being sent") as (current, hold):
-        return current if current.state == "sent" else _resume(stores, current, hold, backend, progress)
+        return current if current.state == "sent" else _resume(stores, current, hold, backend, progress, execution)
 
 
-def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progress: ProgressChoice) -> Run:
+def _resume(
+    stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progress: ProgressChoice, execution: Execution
+) -> Run:
     done, task_rows = stores.runs.receipts(run), stores.runs.tasks(run)
     if not task_rows.num_rows:
         raise RunError(
@@ -145,7 +149,8 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progr
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.delete_tasks(run, [name for name, _ in todo])
     filters, version = views.label_filters(run.view), run.extension.since if run.extension else run.labels_version
-    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend), version) as pending:
+    columns = shown_columns(stores, backend)
+    with PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
         pending.check_files(backend, progress)
         return Uploader(stores, run, hold, backend, pending).send(progress)
 

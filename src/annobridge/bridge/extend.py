@@ -15,6 +15,7 @@ from ..store import views
 from ..store.run import Run
 from ..store.stores import Stores
 from .annotate import with_unsent
+from .execution import LOCAL, Execution
 from .pending_tasks import PendingTasks
 from .run_states import require_sent
 from .tool_limits import shown_columns
@@ -28,6 +29,7 @@ def extend(
     backend: CheckedBackend,
     strict: bool,
     progress: ProgressChoice,
+    execution: Execution = LOCAL,
 ) -> Run:
     """Check everything, and send the samples of a view that the run does not have.
 
@@ -40,6 +42,7 @@ def extend(
         backend: the tool.
         strict: whether labels that are not sent are an error.
         progress: as in ``Dataset.annotate``.
+        execution: where the tasks are checked and sent.
     """
     require_sent(stores, run)
     new = _missing(stores, run, stages)
@@ -49,7 +52,8 @@ def extend(
     todo = [(tasks.name(run.anno_key, run.run_id, first + number), ids) for number, ids in enumerate(parts)]
     stores.labels.require_nullable()
     version, filters = stores.labels.version(), views.label_filters(run.view)
-    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend), version) as pending:
+    columns = shown_columns(stores, backend)
+    with PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
         pending.check(backend, progress)
         options = with_unsent(run, pending.unsent.to_list(), strict).options
         pending.keep_sizes()

@@ -42,13 +42,22 @@ class RunVerbs(NoNewAttributes):
         """The tables of the dataset."""
 
     def resume_annotation(
-        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
+        self,
+        anno_key: str,
+        progress: ProgressChoice = None,
+        executor: ExecutorChoice = None,
+        workers: int | None = None,
+        executor_address: str | None = None,
+        **backend_options: Any,
     ) -> AnnotationResults:
         """Send the rest of a run whose sending was interrupted. Tasks that were sent are not sent again.
 
         Args:
             anno_key: the run.
             progress: as in ``annotate``.
+            executor: as in ``annotate``.
+            workers: as in ``annotate``.
+            executor_address: as in ``annotate``.
             **backend_options: settings of the backend that replace those which the run stored.
 
         Raises:
@@ -57,11 +66,14 @@ class RunVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import annotate
         from ..bridge.connect import reconnect
+        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
 
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
-        return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
+        execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
+        run = annotate.resume(self.stores, run, CheckedBackend(tool), progress, execution)
+        return AnnotationResults(self.stores, run, tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and delete the run. Labels in the dataset are kept.
@@ -145,6 +157,9 @@ class RunVerbs(NoNewAttributes):
         view: View | Sequence[str],
         strict: bool = False,
         progress: ProgressChoice = None,
+        executor: ExecutorChoice = None,
+        workers: int | None = None,
+        executor_address: str | None = None,
         **backend_options: Any,
     ) -> AnnotationResults:
         """Send further samples as tasks of the same run, with its schema and options. One load takes the work on all of them.
@@ -157,6 +172,9 @@ class RunVerbs(NoNewAttributes):
             view: samples of this dataset, as a view or by their ids; ``results.missing(view)`` is what would be sent.
             strict: as in ``annotate``.
             progress: as in ``annotate``.
+            executor: as in ``annotate``.
+            workers: as in ``annotate``.
+            executor_address: as in ``annotate``.
             **backend_options: settings of the backend that replace those which the run stored.
 
         Raises:
@@ -169,13 +187,15 @@ class RunVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import extend
         from ..bridge.connect import reconnect
+        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
 
         self.stores.database.require_writable()
         stages = stages_of(self.stores, view, "view")
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
-        run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress)
+        execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
+        run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress, execution)
         return AnnotationResults(self.stores, run, tool)
 
     def adopt_annotation(

@@ -9,7 +9,7 @@ import typer
 
 from ...core.wording import LISTED
 from .. import show
-from ..option_groups import Selection
+from ..option_groups import Running, Selection
 from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, Limit, Strict, open_dataset, parse_options
 from .runs import task_urls
 
@@ -22,6 +22,7 @@ def extend(
     limit: Limit = None,
     option: BackendOptions = None,
     strict: Strict = False,
+    running: Running,
     missing: Annotated[
         bool, typer.Option("--missing", help="Only list the samples that would be sent; send nothing.")
     ] = False,
@@ -43,7 +44,7 @@ def extend(
         data = ds.load_annotation_results(key, **parse_options(option)).status() | {"sent": {"samples": 0, "tasks": 0}}
         show.emit(data, as_json, lambda data: [f"{data['anno_key']} has all of these samples; nothing was sent."])
     else:
-        results = ds.extend_annotation(key, new, strict=strict, **parse_options(option))
+        results = ds.extend_annotation(key, new, strict=strict, **running.arguments(), **parse_options(option))
         sent = {name: results.to_dict()["extensions"][-1][name] for name in ("samples", "tasks")}
         show.emit(results.status() | {"sent": sent}, as_json, _extended)
 

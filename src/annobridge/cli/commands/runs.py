@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import show
+from ..option_groups import Running
 from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, YesOption, open_dataset, parse_options
 
 if TYPE_CHECKING:
@@ -73,10 +74,15 @@ def _history_table(data: dict[str, Any]) -> Any:
 
 
 def resume(
-    key: KeyArgument, dataset: DatasetOption = None, option: BackendOptions = None, as_json: JsonOption = False
+    *,
+    key: KeyArgument,
+    dataset: DatasetOption = None,
+    running: Running,
+    option: BackendOptions = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Finish sending a run that stopped half-way."""
-    results = open_dataset(dataset).resume_annotation(key, **parse_options(option))
+    results = open_dataset(dataset).resume_annotation(key, **running.arguments(), **parse_options(option))
     show.emit(results.status(), as_json, _resumed)
 
 
