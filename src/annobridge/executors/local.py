@@ -11,7 +11,10 @@ from ..exceptions import ExecutorError
 from .base import Cluster
 
 _IDLE = 60  # seconds after which a process that has nothing to do ends
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # or glibc keeps what was freed for each of its threads, some 150 MiB
+_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",  # or glibc keeps what was freed for each of its threads, some 150 MiB
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",  # or loky takes the labels of a job for a leak, and starts the process anew
+}
 
 
 def cores() -> int:
