@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.core import lookup
-from annobridge.core.lookup import look_up
+from annobridge.core.lookup import TextIndex, look_up
 
 texts = st.sampled_from(["", "a", "b", "a\nb", "long enough, but for the end a", "long enough, but for the end b"])
 tables = st.lists(st.tuples(texts, texts), max_size=12)
@@ -44,3 +44,12 @@ def test_the_same_rows_in_the_same_order():
     assert look_up(table(rows), table(rows), ["sample", "remote"]) == (pytest.approx(range(5)), True)
     twice = look_up(table([*rows, rows[0]]), table([*rows, rows[0]]), ["sample", "remote"])
     assert (twice.at.tolist(), twice.unique) == ([0, 1, 2, 3, 4, 0], False)
+
+
+one_hash = st.sampled_from([f"{n} and sixteen bytes" for n in range(3)])
+
+
+@given(st.lists(texts | one_hash), st.lists(texts | one_hash | st.none()))
+def test_a_text_is_found_where_it_is_first(among, wanted):
+    found = TextIndex(pa.array(among, pa.string())).find(pa.array(wanted, pa.string())).tolist()
+    assert found == [among.index(text) if text in among else -1 for text in wanted]

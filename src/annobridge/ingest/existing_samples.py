@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask
 from ..core.compare import equal_rows
+from ..core.lookup import TextIndex
 from ..core.media import without_secrets
 from ..store.samples import Samples
 
@@ -32,7 +34,7 @@ class ExistingSamples:
         columns = {n: pa.chunked_array([b[n] for b in batches], self._schema.field(n).type) for n in _COLUMNS}
         self.ids = columns["sample_id"].cast(pa.string()).combine_chunks()
         self.paths = columns["filepath"].cast(pa.string()).combine_chunks()
-        self._stored_paths = samples.paths.stored(self.paths)
+        self._stored_paths = TextIndex(as_array(samples.paths.stored(self.paths)))
         self._names_and_sizes = _names_and_sizes(pa.table(columns))
         self._other_values: Counter[str] = Counter()  # samples with another value, by column
         self._new_columns: Counter[str] = Counter()  # samples with a value in a column that the dataset does not have
@@ -40,9 +42,18 @@ class ExistingSamples:
         self._similar = 0  # new samples with the file name and size of an existing one
         self._first_similar = ""
 
-    def find(self, files: pa.ChunkedArray) -> pa.ChunkedArray:
+    def find(self, files: pa.ChunkedArray) -> pa.Array:
         """The number of the sample of each file, by its path; null where there is none."""
-        return pc.index_in(self._samples.paths.stored(files.cast(pa.string())), value_set=self._stored_paths)
+        rows = self._stored_paths.find(as_array(self._samples.paths.stored(files.cast(pa.string()))))
+        return pa.array(rows, mask=rows < 0)
+
+    def have(self, sample_ids: pa.Array) -> Bools:
+        """Which of the ids are those of samples of the dataset."""
+        return self._by_id.find(sample_ids) >= 0
+
+    @cached_property
+    def _by_id(self) -> TextIndex:
+        return TextIndex(self.ids)
 
     def compare(self, given: pa.Table, ids: pa.Array) -> None:
         """Compare rows of an import with the samples of these ids."""

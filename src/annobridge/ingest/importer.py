@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ..core import ids
 from ..core.arrays import as_array
 from ..core.checks import validate
+from ..core.lookup import TextIndex
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, SampleNotFound
 from ..formats.base import Part, Source
@@ -140,11 +141,11 @@ class Importer:
 
         An id that the source has stays, and is refused if it is there already.
         """
-        there = self._existing.ids.filter(pc.is_in(self._existing.ids, value_set=given.filter(is_new)))
-        if not len(there):
+        there = pa.array(self._existing.have(given))
+        if not pc.any(pc.and_(is_new, there), min_count=0).as_py():
             return given
         made = pa.array(of_paths(places.to_pylist()))
-        again = pc.and_(pc.and_(is_new, pc.is_in(given, value_set=there)), pc.equal(given, made))
+        again = pc.and_(pc.and_(is_new, there), pc.equal(given, made))
         return pc.if_else(again, pa.array(of_paths(f"{place}\0{self._version}" for place in places.to_pylist())), given)
 
     def _add_samples(self, samples: pa.Table, files: pa.Table) -> None:
@@ -163,20 +164,21 @@ class Importer:
     def _without_labelled(self, labels: pa.Table) -> pa.Table:
         """The labels without those whose sample has labels in their field already."""
         for name, samples in self._labelled.items():
-            labelled = pc.and_(pc.equal(labels["field"], name), pc.is_in(labels["sample_id"], value_set=samples))
+            has_labels = samples.find(as_array(labels["sample_id"].cast(pa.string()))) >= 0
+            labelled = pc.and_(pc.equal(labels["field"], name), pa.array(has_labels))
             if count := pc.sum(labelled).as_py():
                 self.kept[name] += count
                 labels = labels.filter(pc.invert(labelled))
         return labels
 
 
-def _labelled_samples(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
+def _labelled_samples(stores: Stores, sample_ids: pa.Array) -> dict[str, TextIndex]:
     """Which of the samples have labels, by field."""
     found: dict[str, list[pa.Array]] = defaultdict(list)
     for batch in filter_by_samples(stores.labels.scan(None, ["field", "sample_id"]), sample_ids):
         for name in pc.unique(batch["field"]).to_pylist():
             found[name].append(pc.unique(batch["sample_id"].filter(pc.equal(batch["field"], name))))
-    return {name: pc.unique(pa.chunked_array(parts)) for name, parts in found.items()}
+    return {name: TextIndex(pc.unique(pa.chunked_array(parts))) for name, parts in found.items()}
 
 
 def _with_sample_ids(labels: pa.Table, given: pa.Array, sample_ids: pa.Array) -> pa.Table:

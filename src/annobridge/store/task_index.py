@@ -1,15 +1,18 @@
 """Finds the task of each row by its sample id.
 
-The rows of the tables mostly come in the order of the view, so an id is looked up near the last one first.
+The rows of the tables mostly come in the order of the view, so an id is looked up near the last one first, and then among all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from ..core.lookup import TextIndex
 
 _WINDOW = 8_192  # ids before and after the last one found
 
@@ -26,6 +29,10 @@ class TaskIndex:
         self.sample_ids = sample_ids
         self._ends = np.cumsum(per_task)
         self._near = 0
+
+    @cached_property
+    def _index(self) -> TextIndex:
+        return TextIndex(self.sample_ids)
 
     def task_numbers(self, sample_ids: pa.Array) -> np.ndarray:
         """The number of the task of each id, from 0; -1 for an id that is in no task."""
@@ -45,9 +52,7 @@ class TaskIndex:
         positions: np.ndarray = np.where(near.is_valid(), near.fill_null(0).to_numpy() + start, -1)
         missing = np.flatnonzero(positions < 0)
         if len(missing) and len(window) < len(self.sample_ids):
-            positions[missing] = (
-                pc.index_in(wanted.take(pa.array(missing)), value_set=self.sample_ids).fill_null(-1).to_numpy()
-            )
+            positions[missing] = self._index.find(wanted.take(pa.array(missing)))
         if len(positions):
             self._near = int(positions.max(initial=self._near))
         return positions
