@@ -187,10 +187,10 @@ def child_annotate(root: str, address: str, what: str, nth: int, when: str) -> N
     """Send from Dask, in a process that is killed at a step. The dataset is there."""
     from tests.children import die_at
 
-    from annobridge.bridge import pending_tasks
+    from annobridge.bridge import execution
 
     os.environ[cluster_backend.VARIABLE] = cluster_backend.NAME
-    pending_tasks._LABELS_AT_ONCE = 80
+    execution.LABELS_AT_ONCE = 80
     world = Sending(Path(root))
     die_at(what, nth, when)
     world.annotate(executor="dask", workers=2, executor_address=address)

@@ -17,7 +17,7 @@ from tests.bridge.clusters import ROOT, TASKS, Sending, World
 from tests.doubles import cluster_backend
 
 import annobridge as ab
-from annobridge.bridge import pending_tasks
+from annobridge.bridge import execution
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it listens on loopback only; Ray reads this when it is imported
 ray = pytest.importorskip("ray", reason="the extra annobridge[ray] is not installed")
@@ -125,7 +125,7 @@ def test_no_address(built, tmp_path, monkeypatch) -> None:
 
 def test_the_tool_has_what_it_has_after_sending_from_here(tmp_path, cluster, monkeypatch) -> None:
     monkeypatch.setenv(cluster_backend.VARIABLE, cluster_backend.NAME)
-    monkeypatch.setattr(pending_tasks, "_LABELS_AT_ONCE", 40)  # a task each
+    monkeypatch.setattr(execution, "LABELS_AT_ONCE", 40)  # a task each
     here, there = Sending(tmp_path / "here"), Sending(tmp_path / "there")
     here.annotate(workers=1)
     there.annotate(**cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.bridge.clusters import SECRET, TASKS, Sending
 from tests.doubles import cluster_backend
 
 import annobridge as ab
-from annobridge.bridge import pending_tasks
+from annobridge.bridge import execution
 
 pytest.importorskip("distributed", reason="the extra annobridge[dask] is not installed")
 
@@ -21,7 +22,7 @@ pytest.importorskip("distributed", reason="the extra annobridge[dask] is not ins
 @pytest.fixture(autouse=True)
 def small_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cluster_backend.VARIABLE, cluster_backend.NAME)
-    monkeypatch.setattr(pending_tasks, "_LABELS_AT_ONCE", 80)  # two tasks a job
+    monkeypatch.setattr(execution, "LABELS_AT_ONCE", 80)  # two tasks a job
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +37,8 @@ def dask() -> Iterator[dict[str, Any]]:
 def test_the_tool_has_what_it_has_after_sending_from_here(tmp_path, dask, where) -> None:
     here = Sending(tmp_path / "here")
     here.annotate(workers=1)
-    if where == "s3":
-        with S3() as server:
-            there = Sending(tmp_path / "there", server)
-            there.annotate(**dask)
-            clusters.require_same(here, there)
-    else:
-        there = Sending(tmp_path / "there")
+    with S3() if where == "s3" else nullcontext() as server:
+        there = Sending(tmp_path / "there", server)
         there.annotate(**dask)
         clusters.require_same(here, there)
 
@@ -93,9 +89,8 @@ def test_an_executor_that_ends_while_tasks_are_sent(tmp_path) -> None:
         ab.ExecutorError,
         match=r"The executor Ends ended before the work was done.*are sent: resume_annotation\('r'\) sends the rest",
     ):
-        world.annotate(
-            executor=Ends(after=9)
-        )  # five jobs are checked, and two are sent, besides the questions for versions
+        world.annotate(executor=Ends(after=10))  # four questions for versions, five jobs checked, one sent
+    assert len(world.in_tool()) == 2
     assert world.ds.get_annotation_info("r")["state"] == "sending"
     world.ds.resume_annotation("r", token=SECRET, folder=str(world.tool))
     assert len(world.in_tool()) == TASKS

@@ -11,7 +11,7 @@ import pytest
 from tests.doubles import busy_backend, file_backend
 
 import annobridge as ab
-from annobridge.bridge import pending_tasks
+from annobridge.bridge import execution
 from annobridge.store.baseline import Baseline
 
 TASKS = 8
@@ -21,7 +21,7 @@ FOUR_TASKS_A_JOB = 20
 @pytest.fixture(autouse=True)
 def small_jobs(monkeypatch):
     monkeypatch.setenv(busy_backend.VARIABLE, busy_backend.NAME)
-    monkeypatch.setattr(pending_tasks, "_LABELS_AT_ONCE", FOUR_TASKS_A_JOB)
+    monkeypatch.setattr(execution, "LABELS_AT_ONCE", FOUR_TASKS_A_JOB)
 
 
 class World:

@@ -38,8 +38,6 @@ from .workers import Work, call_cluster, run_jobs
 
 Result = TypeVar("Result")
 
-_LABELS_AT_ONCE = 80_000  # of a job; reading fewer at once costs Lance as much
-
 
 class PendingTasks:
     """The tasks that are still to be sent. Their samples are regrouped on disk, and the tasks of one job are in memory at a time.
@@ -152,7 +150,7 @@ class PendingTasks:
     def _run(self, work: Work[SendJob, Result], backend: CheckedBackend) -> Iterator[Result]:
         """Do some work on all tasks, in as many processes as the tool takes tasks at once."""
         samples = [len(ids) for _, ids in self.todo]
-        numbers = list(batches(range(len(self)), self._labels.count(len(self)), samples, _LABELS_AT_ONCE))
+        numbers = list(batches(range(len(self)), self._labels.count(len(self)), samples, self.execution.labels_per_job))
         jobs = map(self._job, numbers)
         if self.execution.on_cluster:
             return call_cluster(self.stores, backend, work, self._context, jobs, self.execution)
