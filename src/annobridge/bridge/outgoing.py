@@ -37,7 +37,7 @@ class SendContext:
     """What is the same for all tasks that are sent."""
 
     run: Run
-    recorder: int  # the process that records what was sent
+    recorder: int  # the id of the process that records what was sent
 
     @property
     def of_images(self) -> bool:

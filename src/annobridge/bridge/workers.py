@@ -125,7 +125,7 @@ class SharedJobs(Generic[Item, Result]):
             self._jobs = iter(())  # after an error, no other one is handed over
 
     def _take(self) -> tuple[Item, Future[Result]] | None:
-        """The next job, for this process, and the future of its result; ``None`` if there is none."""
+        """The next job for this process, with the future of its result, or ``None`` when no job is left."""
         with self._lock:
             for job in self._jobs:
                 self._results.append(Future())

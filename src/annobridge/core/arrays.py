@@ -150,8 +150,9 @@ def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
 
 
 def take_rows(rows: pa.Table, numbers: Ints) -> pa.Table:
-    """The rows with these numbers, of which -1 stands for a row of nulls; as ``Table.take``, but columns without a value are not
-    looked at. Most columns of labels have none, as each kind uses few.
+    """The rows with these numbers; -1 gives a row of nulls.
+
+    Unlike ``Table.take``, it does not read columns that are all null, as most columns of labels are.
 
     >>> take_rows(pa.table({"a": [7, 8], "b": pa.nulls(2, pa.string())}), np.array([1, -1])).to_pydict()
     {'a': [8, None], 'b': [None, None]}

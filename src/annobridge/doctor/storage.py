@@ -61,7 +61,7 @@ class StorageReport:
             return "Whether two writers are safe here is not known, as nothing can be written."
         if not self.rounds:
             return (
-                "This store cannot have two writers, nor any commit: it cannot create a file on the condition that there is none; "
+                "This store cannot have two writers, nor any commit: it cannot create a file only if it does not exist yet; "
                 f"{_ELSEWHERE}."
             )
         if self.several:

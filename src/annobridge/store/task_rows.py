@@ -25,7 +25,7 @@ _SCAN_COST, _ROW_COST, _LOOKUP_COST = (
     6.0,
 )  # microseconds: of a scan, of each row in it, of each row looked up
 _LOOKUPS = 20_000  # rows that are looked up at once
-_ROWS_AT_ONCE = 1 << 17  # of a batch: whoever reads the rows of a task needs all of them at once
+_ROWS_AT_ONCE = 1 << 17  # per batch; large, as all rows of a job are held in memory anyway
 _TASK, _FRAGMENT, _POSITION, _OFFSET, _LENGTH = range(5)
 
 
