@@ -103,6 +103,13 @@ def refined(a: dict[str, Any], b: dict[str, Any], window: Floats) -> float:
     return float(np.exp(-distance[both] / (2 * _FALLOFF**2)).mean()) if both.any() else 0.0
 
 
+def shapes_of(labels: pa.Table, rows: Ints) -> list[dict[str, Any]]:
+    """What ``refined`` needs of some labels, which may repeat; the same object for the same row."""
+    unique, place = np.unique(rows, return_inverse=True)
+    found = labels.select(["kind", "points", "mask"]).take(pa.array(unique)).to_pylist()
+    return [found[n] for n in place.tolist()]
+
+
 def _cells(row: dict[str, Any], window: Floats) -> npt.NDArray[np.bool_]:
     """Which cells of a grid over the window a polygon or a mask covers."""
     origin, size = window[:2], np.maximum(window[2:] - window[:2], 1e-12)

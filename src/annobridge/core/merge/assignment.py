@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +11,7 @@ import pyarrow.compute as pc
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null, set_columns
 from ..codes import first_with, row_codes
+from ..best_pairs import best_pairs, in_groups
 from ..compare import equal_rows
 from ..similarity import Floats
 from .track_numbers import numbers_as_sent
@@ -23,7 +22,6 @@ SAME_CLASS, OTHER_CLASS = 0.5, 0.75  # the overlap from which labels can be one,
 _CLASS = 0.25  # what another class takes away from the similarity of a pair
 _DETAIL = 0.001  # what equal attributes add, or an equal track, which decides between labels of one shape
 _CLOSE = 0.05  # two candidates whose scores differ by less are about as good
-_PAIRS = 1_000_000  # compared at a time
 _NO_SHAPE = ("classification", "segmentation", "scalar", "message")  # compared by class, or not at all
 
 
@@ -110,7 +108,7 @@ def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_ro
     classes = row_codes([base, theirs], ("label",))
     shapeless = [as_mask(pc.is_in(side["kind"], pa.array(_NO_SHAPE))) for side in (base, theirs)]
     found = []
-    for i, j in _in_groups(groups[0], groups[1], base_rows, their_rows):
+    for i, j in in_groups(groups[0], groups[1], base_rows, their_rows):
         overlap = np.where(shapeless[0][i], 1.0, similarity.overlaps(extents[0][i], extents[1][j]))
         same_class = classes[0][i] == classes[1][j]
         fits = (overlap >= np.where(same_class, SAME_CLASS, OTHER_CLASS)) & (same_class | ~shapeless[0][i])
@@ -118,44 +116,12 @@ def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_ro
     return _Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _Pairs(*(np.zeros(0, int),) * 4)
 
 
-def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """All pairs of rows of the same group, some at a time."""
-    base_rows = base_rows[np.argsort(base[base_rows], kind="stable")]
-    keys = base[base_rows]
-    start = np.searchsorted(keys, theirs[their_rows], "left")
-    count = np.searchsorted(keys, theirs[their_rows], "right") - start
-    total = int(count.sum())
-    ends = np.searchsorted(np.cumsum(count), np.arange(_PAIRS, total, _PAIRS))
-    for block in np.split(np.arange(len(their_rows)), ends):
-        sizes = count[block]
-        j = np.repeat(their_rows[block], sizes)
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        yield base_rows[np.repeat(start[block], sizes) + within], j
-
-
 def _best(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> tuple[_Pairs, Ints]:
     """The pairs of the best assignment, and the labels of the answer of which another pair is about as good."""
-    from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
-    from scipy.sparse.csgraph import connected_components
-
-    nodes = base.num_rows + theirs.num_rows
-    edges = coo_array(
-        (np.ones(len(pairs.base), np.int8), (pairs.base, pairs.theirs + base.num_rows)), shape=(nodes, nodes)
+    chosen, unsure = best_pairs(
+        pairs.base, pairs.theirs, lambda rivals: _scores(base, theirs, extents, pairs.take(rivals)), _CLOSE
     )
-    component = connected_components(edges, directed=False)[1][pairs.base]
-    competes = np.bincount(component)[component] > 1
-    rest = np.flatnonzero(competes)
-    rest = rest[np.argsort(component[rest], kind="stable")]
-    rivals = pairs.take(rest)
-    scores = _scores(base, theirs, extents, rivals)
-    chosen, unsure = [np.flatnonzero(~competes)], [np.zeros(0, np.int64)]
-    ends = [*(np.flatnonzero(np.diff(component[rest])) + 1).tolist(), len(rest)]
-    for start, end in pairwise([0, *ends] if len(rest) else []):
-        some = slice(start, end)
-        picked, doubtful = _solve(rivals.base[some], rivals.theirs[some], scores[some])
-        chosen.append(rest[some][picked])
-        unsure.append(rivals.theirs[some][doubtful])
-    return pairs.take(np.concatenate(chosen)), np.concatenate(unsure)
+    return pairs.take(chosen), pairs.theirs[unsure]
 
 
 def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> Floats:
@@ -170,33 +136,8 @@ def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pai
     if shaped.size:
         a, b = (extents[n][rows[shaped]] for n, (_, rows) in enumerate(sides))
         windows = np.hstack([np.fmin(a[:, :2], b[:, :2]), np.fmax(a[:, 2:], b[:, 2:])])
-        rows_a, rows_b = (_rows(table, rows[shaped]) for table, rows in sides)
+        rows_a, rows_b = (similarity.shapes_of(table, rows[shaped]) for table, rows in sides)
         finer = [similarity.refined(*pair) for pair in zip(rows_a, rows_b, windows, strict=True)]
         scores[shaped] += np.nan_to_num(np.array(finer) - pairs.overlap[shaped], nan=0.0)
     result: Floats = scores
     return result
-
-
-def _rows(table: pa.Table, rows: Ints) -> list[dict[str, Any]]:
-    """The shapes of some rows, which may repeat; the same object for the same row."""
-    unique, place = np.unique(rows, return_inverse=True)
-    found = table.select(["kind", "points", "mask"]).take(pa.array(unique)).to_pylist()
-    return [found[n] for n in place.tolist()]
-
-
-def _solve(base: Ints, theirs: Ints, scores: Floats) -> tuple[Ints, Ints]:
-    """Of pairs that compete: those that are taken, and those of them of which another pair is about as good."""
-    from scipy.optimize import linear_sum_assignment
-
-    i = np.unique(base, return_inverse=True)[1]
-    j = np.unique(theirs, return_inverse=True)[1]
-    gain = np.zeros((int(i.max()) + 1, int(j.max()) + 1))
-    gain[i, j] = scores + 1.0  # any pair is better than none
-    row, column = linear_sum_assignment(gain, maximize=True)
-    partner = np.full(len(gain), -1)
-    partner[row] = column
-    taken = np.flatnonzero(partner[i] == j)
-    rival = gain.copy()
-    rival[i[taken], j[taken]] = 0.0
-    best_other = np.maximum(rival.max(axis=1)[i[taken]], rival.max(axis=0)[j[taken]])
-    return taken, taken[best_other > gain[i[taken], j[taken]] - _CLOSE]

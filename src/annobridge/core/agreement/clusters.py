@@ -1,0 +1,64 @@
+"""Clusters: the objects of several annotators that are one, at most one of each annotator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Bools, Ints
+from ..similarity import Floats
+from .similar import Pairs
+
+_DECIMALS = 9  # scores that differ less are equal
+
+
+def clusters(annotators: Ints, pairs: Pairs, scores: Floats) -> Ints:
+    """The cluster of each object, numbered in the order of their first objects.
+
+    Of objects that are connected by pairs, the one that fits best to those of all other annotators is the centre of a cluster, with
+    the best of each other annotator that it is paired with; then the same again with the rest. An object that somebody drew twice
+    so stays alone, and no cluster is a chain. Of objects that fit equally, the first counts, so the result depends on the order of
+    the objects, and not on that of the pairs.
+
+    Args:
+        annotators: the annotator of each object, as a number.
+        pairs: objects that could be one.
+        scores: how well the objects of each pair fit.
+
+    >>> pairs = Pairs(np.array([0, 0, 1, 2]), np.array([1, 3, 3, 3]), np.array([0.9, 0.9, 0.9, 0.8]))
+    >>> clusters(np.array([0, 1, 1, 2]), pairs, pairs.similarity).tolist()
+    [0, 0, 1, 0]
+    """
+    from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
+    from scipy.sparse.csgraph import connected_components
+
+    size = len(annotators)
+    centre_of = np.arange(size)
+    near, far = np.concatenate([pairs.left, pairs.right]), np.concatenate([pairs.right, pairs.left])
+    score = np.concatenate([scores, scores]).round(_DECIMALS)
+    order = np.lexsort((far, -score, annotators[far], near))
+    near, far, score = near[order], far[order], score[order]
+    while len(near):
+        best = _changes(near) | _changes(annotators[far])  # the best of each annotator, for each object
+        fit = np.bincount(near[best], score[best], size)
+        graph = coo_array((np.ones(len(near), np.int8), (near, far)), shape=(size, size))
+        component = connected_components(graph, directed=False)[1]
+        objects = near[_changes(near)]
+        objects = objects[np.lexsort((objects, -fit[objects].round(_DECIMALS), component[objects]))]
+        centres = np.zeros(size, bool)
+        centres[objects[_changes(component[objects])]] = True
+        chosen = best & centres[near]
+        centre_of[far[chosen]] = near[chosen]
+        taken = centres
+        taken[far[chosen]] = True
+        rest = ~taken[near] & ~taken[far]
+        near, far, score = near[rest], far[rest], score[rest]
+    _, first, number = np.unique(centre_of, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    ordered: Ints = rank[number]
+    return ordered
+
+
+def _changes(values: Ints) -> Bools:
+    """Where another value begins."""
+    return np.concatenate([[True], values[1:] != values[:-1]]) if len(values) else np.zeros(0, bool)

@@ -1,0 +1,182 @@
+"""The shape that several annotators say together, by kind of shape."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import Bools, Ints, as_array, as_mask, is_rotated, replace_values, set_columns, take_rows
+from ..flat_points import FlatPoints
+from ..geometry import decode_rle, encode_rle, mask_box
+from ..labels import LABELS
+from ..similarity import POINT_KINDS, Floats
+
+MEDIAN, MEDOID, WEIGHTED = "median", "medoid", "weighted"
+GEOMETRIES = (MEDIAN, MEDOID, WEIGHTED)
+_BOXES = ("box", "ellipse")
+_MASKS = ("mask", "segmentation")
+_BOX = LABELS.field("bounding_box").type
+
+
+class Members(NamedTuple):
+    """Labels of which several are one, in groups.
+
+    Attributes:
+        rows: the row of each member, ascending within its group.
+        groups: the group of each, ascending.
+        weights: the weight of its annotator.
+        medoids: of each group, the row of the member that is most like the others.
+    """
+
+    rows: Ints
+    groups: Ints
+    weights: Floats
+    medoids: Ints
+
+    def where(self, of_groups: Bools) -> Members:
+        """Those of some groups, numbered anew."""
+        at, numbers = of_groups[self.groups], np.cumsum(of_groups) - 1
+        return Members(self.rows[at], numbers[self.groups[at]], self.weights[at], self.medoids[of_groups])
+
+
+def merged_shapes(labels: pa.Table, members: Members, geometry: str) -> pa.Table:
+    """The medoid of each group, with the shape that its members say together.
+
+    ``"median"`` takes the median of each edge of upright boxes and ellipses, and of each coordinate of points; ``"weighted"`` their
+    mean by weight. Both take the pixels of masks that have half of the weight at least. All other shapes (polygons, polylines, turned
+    boxes, points of which there are not equally many) are those of the medoid, as is every shape with ``"medoid"``. Where one member
+    has the merged shape, its numbers are taken as they are, to the last bit.
+
+    Args:
+        labels: ``LABELS``.
+        members: which of them are one.
+        geometry: a member of ``GEOMETRIES``.
+    """
+    merged = take_rows(labels, members.medoids)
+    several = np.bincount(members.groups, minlength=len(members.medoids)) > 1
+    if geometry == MEDOID or not several.any():
+        return merged
+    kind = as_array(merged["kind"])
+    by_weight = geometry == WEIGHTED
+    turned = np.zeros(len(members.medoids), bool)
+    turned[members.groups[is_rotated(labels["rotation"])[members.rows]]] = True
+    boxes = several & ~turned & as_mask(pc.is_in(kind, pa.array(_BOXES)))
+    if boxes.any():
+        merged = _with(merged, boxes, bounding_box=_boxes(labels, members.where(boxes), by_weight))
+    points = several & as_mask(pc.is_in(kind, pa.array(POINT_KINDS))) & _same_counts(labels, members)
+    if points.any():
+        merged = _with(merged, points, points=_points(labels, members.where(points), by_weight))
+    masks = several & as_mask(pc.is_in(kind, pa.array(_MASKS)))
+    if masks.any():
+        merged = _with_masks(merged, masks, _masks(labels, members.where(masks)))
+    return merged
+
+
+def _with(merged: pa.Table, where: Bools, **columns: pa.Array) -> pa.Table:
+    at = np.flatnonzero(where)
+    return set_columns(merged, **{n: replace_values(as_array(merged[n]), at, new) for n, new in columns.items()})
+
+
+def _boxes(labels: pa.Table, members: Members, by_weight: bool) -> pa.Array:
+    column = as_array(labels["bounding_box"])
+    xywh = column.take(pa.array(members.rows)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    edges = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+    middle = _middle(edges, members, by_weight)
+    found = np.hstack([middle[:, :2], middle[:, 2:] - middle[:, :2]])
+    same = np.flatnonzero((edges == middle[members.groups]).all(axis=1))[::-1]  # the first of a group is written last
+    found[members.groups[same]] = xywh[same]
+    return pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), 4).cast(_BOX)
+
+
+def _middle(values: Floats, members: Members, by_weight: bool) -> Floats:
+    """The median of the members of each group, or their mean by weight, in each column; members without a value (NaN) do not
+    count, and the result is NaN if they are more than half.
+    """
+    count = len(members.medoids)
+    known = ~np.isnan(values)
+    enough = _sums(known * members.weights[:, None], members.groups, count)
+    enough = enough * 2 >= np.bincount(members.groups, members.weights, count)[:, None] - 1e-9
+    if by_weight:
+        weights = known * members.weights[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = _sums(np.where(known, values, 0.0) * weights, members.groups, count) / _sums(
+                weights, members.groups, count
+            )
+        return np.where(enough, found, np.nan)
+    sizes = np.bincount(members.groups, minlength=count)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    table = np.full((count, int(sizes.max()), values.shape[1]), np.inf)
+    table[members.groups, np.arange(len(members.groups)) - starts[members.groups]] = np.where(known, values, np.inf)
+    table.sort(axis=1)
+    numbers = _sums(known, members.groups, count).astype(np.int64)
+    low, high = (np.take_along_axis(table, at[:, None], axis=1)[:, 0] for at in ((numbers - 1).clip(0) // 2, numbers // 2))
+    with np.errstate(invalid="ignore"):
+        return np.where(enough & (numbers > 0), low + (high - low) / 2, np.nan)
+
+
+def _sums(values: np.ndarray, groups: Ints, count: int) -> Floats:
+    found = np.zeros((count, values.shape[1]))
+    np.add.at(found, groups, values)
+    return found
+
+
+def _same_counts(labels: pa.Table, members: Members) -> Bools:
+    """The groups whose members all have equally many points, in one part."""
+    flat = FlatPoints.of(labels["points"])
+    counts = np.where(flat.parts == 1, flat.counts(), -1)[members.rows]
+    expected = np.where(flat.parts == 1, flat.counts(), -2)[members.medoids]
+    differ = np.zeros(len(members.medoids), bool)
+    differ[members.groups[counts != expected[members.groups]]] = True
+    return ~differ
+
+
+def _points(labels: pa.Table, members: Members, by_weight: bool) -> pa.Array:
+    """Point by point. The groups may have different numbers of points, so those of one number are merged at once."""
+    flat = FlatPoints.of(as_array(labels["points"]).take(pa.array(members.rows)))
+    counts = flat.counts()
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    of_group = counts[np.unique(members.groups, return_index=True)[1]]
+    merged = np.zeros((int(of_group.sum()), 2))
+    group_starts = np.concatenate([[0], np.cumsum(of_group)[:-1]])
+    for size in np.unique(of_group).tolist():
+        chosen = of_group == size
+        some = np.flatnonzero(chosen[members.groups])
+        values = flat.xy[starts[some][:, None] + np.arange(size)].reshape(len(some), 2 * size)
+        found = _middle(values, members.where(chosen), by_weight)
+        at = group_starts[chosen][:, None] + np.arange(size)
+        merged[at.ravel()] = found.reshape(-1, 2)
+    merged[np.isnan(merged).any(axis=1)] = np.nan
+    ones = np.ones(len(of_group), np.int64)
+    return FlatPoints(merged, of_group, ones).to_array()
+
+
+def _masks(labels: pa.Table, members: Members) -> list[dict[str, object]]:
+    """The pixels that have half of the weight at least; a mask that all members have, or of other sizes, is the medoid's."""
+    column = as_array(labels["mask"])
+    ends = np.flatnonzero(np.diff(members.groups, append=-1)) + 1
+    found = []
+    start = 0
+    for group, end in enumerate(ends.tolist()):
+        rles = column.take(pa.array(members.rows[start:end])).to_pylist()
+        weights, start = members.weights[start:end], end
+        medoid = column[int(members.medoids[group])].as_py()
+        if all(rle == medoid for rle in rles) or any(rle["size"] != medoid["size"] for rle in rles):
+            found.append(medoid)
+            continue
+        pixels = np.zeros(tuple(medoid["size"]))
+        for rle, weight in zip(rles, weights.tolist(), strict=True):
+            pixels += weight * decode_rle(rle)
+        covered = pixels * 2 >= weights.sum() - 1e-9
+        found.append(dict(encode_rle(covered)) if covered.any() else medoid)
+    return found
+
+
+def _with_masks(merged: pa.Table, where: Bools, masks: list[dict[str, object]]) -> pa.Table:
+    boxes = merged["bounding_box"].filter(pa.array(where)).to_pylist()
+    around = [None if box is None else mask_box(mask) for box, mask in zip(boxes, masks, strict=True)]
+    return _with(
+        merged, where, mask=pa.array(masks, LABELS.field("mask").type), bounding_box=pa.array(around, _BOX)
+    )
