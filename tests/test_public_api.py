@@ -8,7 +8,7 @@ import sys
 import annobridge as ab
 
 PUBLIC = """
-Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
+Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults Answer BackendError Broken Capabilities
 CheckReport Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 Difference DoctorReport Download EditorWarning Edits Ellipse ExecutorError ExportReport FinishedWork FoundTask Gone ImportReport
 InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport

@@ -4,11 +4,12 @@ from ..core.media import Media
 from ..core.terms import Terms
 from .address import WebAddress
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
-from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
+from .values import Answer, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 __all__ = [
     "AnnotationBackend",
     "AnnotationBackendConfig",
+    "Answer",
     "Capabilities",
     "Download",
     "Edits",

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ..core.schema import LabelSchema
 from ..core.terms import Terms
 from .pickling import refuse_pickling
-from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
+from .values import Answer, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Capabilities:
     comments: bool = False  # ``download`` returns what people wrote beside the labels
     send_back: bool = False  # it has the method ``send_back``
     reviewed: bool = False  # ``download`` and ``status`` say which samples people have reviewed
+    answers: bool = False  # it has the method ``answers``: several people label the same samples
     push: bool = False  # it has the method ``push``
     adopt: bool = False  # it has the methods ``find_tasks`` and ``adopt``
     sends_media: bool = True  # it reads the files, so they are checked before the upload
@@ -132,6 +133,14 @@ class AnnotationBackend(ABC):
     @abstractmethod
     def download(self, receipt: Receipt) -> Download:
         """All labels the tool has for this task now. Raises ``Gone`` when the task does not exist any more."""
+
+    def answers(self, receipt: Receipt) -> Iterable[Answer]:
+        """What each person has made of a task, where several label the same samples. Only called with the capability ``answers``.
+
+        ``download`` returns the one answer that the tool takes. Where one person has answered a sample twice, the later answer
+        counts, and a note says so. Raises ``Gone`` when the task does not exist any more.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def delete(self, receipt: Receipt) -> None:

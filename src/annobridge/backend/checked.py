@@ -14,12 +14,14 @@ from ..exceptions import AnnobridgeError, Broken, Gone, Rejected
 from . import return_values
 from ._redactor import Redactor
 from .base import AnnotationBackend
-from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
+from .several_answers import check_answers
+from .values import Answer, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 _UNSENT = "Nothing was sent."
 _NEXT_STEP = {  # for upload, download and read_media, the bridge says what was done, and how to continue
     "upload": "",
     "download": "",
+    "answers": "",
     "delete": "What is left on the server can still be removed: once the backend is corrected, do the same again.",
     "find": "Nothing was removed; once the backend is corrected, do the same again.",
     "check": _UNSENT,
@@ -65,6 +67,11 @@ class CheckedBackend:
         """What the tool has now. Labels that were returned twice, equal in everything, are in it once."""
         with self._calling("download", receipt.task):
             return return_values.check_download(self._backend.download(receipt))
+
+    def answers(self, receipt: Receipt) -> list[Answer]:
+        """What each person has made of the task."""
+        with self._calling("answers", receipt.task):
+            return check_answers(self._backend.answers(receipt))
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the task from the server."""

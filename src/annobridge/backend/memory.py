@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import PurePath
 from typing import Any, BinaryIO, ClassVar
@@ -25,7 +25,7 @@ from ..core.merge.patch import unchanged_as_in
 from ..core.schema import ATTRIBUTE_TYPES, LabelSchema
 from ..exceptions import Gone, Rejected
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
-from .values import GONE, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
+from .values import GONE, Answer, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 
 @dataclass
@@ -37,6 +37,7 @@ class MemoryServer:
         sent: task → its labels as they were uploaded. They are the baseline, also when the response to an upload was lost, and
             people edited labels before the retry.
         samples: task → the ids of its samples; they may be edited too.
+        answers: task → the answer of each person, by name, where several work on the same samples.
         comments: task → what people wrote, and what was sent back (``COMMENTS``), by thread.
         reviewed: task → what people say about the progress of its samples (``REVIEWED``).
         found: tasks by their keys, for ``find_tasks``. ``samples`` of the state of one are the ``sample_id`` of the labels on
@@ -47,6 +48,7 @@ class MemoryServer:
     labels: dict[str, pa.Table] = field(default_factory=dict)
     sent: dict[str, pa.Table] = field(default_factory=dict)
     samples: dict[str, pa.Array] = field(default_factory=dict)
+    answers: defaultdict[str, dict[str, Answer]] = field(default_factory=lambda: defaultdict(dict))
     comments: dict[str, pa.Table] = field(default_factory=dict)
     reviewed: dict[str, pa.Table] = field(default_factory=dict)
     found: dict[str, FoundTask] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class MemoryBackend(AnnotationBackend):
         tracks=True,
         keyframes=True,
         status=True,
+        answers=True,
         comments=True,
         send_back=True,
         reviewed=True,
@@ -119,6 +122,11 @@ class MemoryBackend(AnnotationBackend):
         labels = set_columns(labels, label_id=None, rev=None)
         comments = server.comments.get(task, COMMENTS.empty_table())
         return Download(labels.cast(REMOTE), samples, comments=comments, reviewed=reviewed)
+
+    def answers(self, receipt: Receipt) -> list[Answer]:
+        """What each of several people has made of a task."""
+        given = self.server.answers[self._task(receipt)].values()
+        return [replace(one, labels=set_columns(one.labels, label_id=None, rev=None).cast(REMOTE)) for one in given]
 
     def push(self, receipt: Receipt, edits: Edits) -> Pushed:
         """Replace, add and delete labels; new ones get new ids."""
@@ -191,7 +199,8 @@ class MemoryBackend(AnnotationBackend):
         """Forget the task."""
         server = self.server
         of_tasks = (
-            server.labels, server.sent, server.samples, server.comments, server.reviewed, server.found, server.media,
+            server.labels, server.sent, server.samples, server.answers, server.comments, server.reviewed, server.found,
+            server.media,
         )  # fmt: skip
         for by_task in of_tasks:
             by_task.pop(receipt.task, None)

@@ -33,6 +33,7 @@ def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
         ("which samples are reviewed", [_yes(b.capabilities.reviewed) for b in backends]),
         ("changes here are pushed to it", [_yes(b.capabilities.push) for b in backends]),
         ("tasks made in it are adopted", [_yes(b.capabilities.adopt) for b in backends]),
+        ("several answers to one sample", [_yes(b.capabilities.answers) for b in backends]),
         ("comments of people come back", [_yes(b.capabilities.comments) for b in backends]),
         ("refused work goes back", [_yes(b.capabilities.send_back) for b in backends]),
         ("media", [", ".join(sorted(b.capabilities.media_types)) for b in backends]),

@@ -85,6 +85,26 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person has made of some samples of a task, in a tool in which several people label the same samples.
+
+    Attributes:
+        annotator: who, as a user name or e-mail address; unlike those of the other answers of the task.
+        labels: as in a download (``REMOTE``). A label that was sent has the ``remote_id`` of the baseline, wherever the tool keeps
+            it; those of other labels may occur in other answers too.
+        samples: the ids of the samples that this person has answered (a string array), with labels or without.
+        is_truth: whether the tool takes this answer for the truth, as that of a ground-truth job.
+        notes: sentences for the report.
+    """
+
+    annotator: str
+    labels: pa.Table
+    samples: pa.Array
+    is_truth: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SentBack:
     """What ``send_back`` did with the refusals that it was given.
 

@@ -35,9 +35,7 @@ def in_groups(left: Ints, right: Ints, left_rows: Ints, right_rows: Ints) -> Ite
         yield left_rows[np.repeat(start[block], sizes) + within], j
 
 
-def best_pairs(
-    left: Ints, right: Ints, scores: Callable[[Ints], Floats], close: float = 0.0
-) -> tuple[Ints, Ints]:
+def best_pairs(left: Ints, right: Ints, scores: Callable[[Ints], Floats], close: float = 0.0) -> tuple[Ints, Ints]:
     """Of pairs that could be one, those of the assignment whose scores have the largest sum.
 
     Args:

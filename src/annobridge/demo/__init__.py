@@ -42,14 +42,19 @@ def street(folder: str | Path) -> Dataset:
     return ds
 
 
-def annotator(results: AnnotationResults) -> MemoryAnnotator:
+def annotator(results: AnnotationResults, name: str | None = None) -> MemoryAnnotator:
     """Somebody who edits the labels of a run in the memory backend, label by label.
+
+    Args:
+        results: the run.
+        name: of one of several people who each work on the labels that were sent, and do not see each other's work; by default,
+            all work on the same labels.
 
     Raises ``InvalidOption`` for a run of another backend.
     """
     from .tools import MemoryAnnotator
 
-    return MemoryAnnotator.of(results)
+    return MemoryAnnotator.of(results, name)
 
 
 def correct(results: AnnotationResults) -> list[str]:

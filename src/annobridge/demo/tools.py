@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ..backend.values import Receipt
+from ..backend.values import Answer, Receipt
 from ..exceptions import InvalidOption, UnknownBackend
 
 if TYPE_CHECKING:
@@ -108,13 +110,17 @@ class MemoryAnnotator:
     Labels and samples are named by their ids in the dataset. Raises ``InvalidOption`` for an id that the run does not have.
     """
 
-    def __init__(self, url: str, tasks: Sequence[str]) -> None:
+    def __init__(self, url: str, tasks: Sequence[str], name: str | None = None) -> None:
         from ..backend.memory import SERVERS
 
-        self._server, self._tasks = SERVERS[url], tasks
+        self._server, self._tasks, self._name = SERVERS[url], tasks, name
+        if name is not None:
+            for task in tasks:
+                sent, samples = self._server.sent[task], self._server.samples[task]
+                self._server.answers[task].setdefault(name, Answer(name, sent, samples))
 
     @classmethod
-    def of(cls, results: AnnotationResults) -> MemoryAnnotator:
+    def of(cls, results: AnnotationResults, name: str | None = None) -> MemoryAnnotator:
         """An annotator for all tasks of a run. Raises ``InvalidOption`` if it is not in the memory backend."""
         from ..backend.memory import MemoryConfig
 
@@ -124,16 +130,35 @@ class MemoryAnnotator:
                 f"The run {results.anno_key!r} is in {results.backend.name}, where people edit its labels; only those of the "
                 'memory backend are edited from here: annotate with backend="memory".'
             )
-        return cls(config.url, [receipt.task for receipt in results.receipts()])
+        return cls(config.url, [receipt.task for receipt in results.receipts()], name)
 
     def _edit(self, change: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
         for task in self._tasks:
-            labels = self._server.labels[task]
-            self._server.labels[task] = pa.Table.from_pylist(change(task, labels.to_pylist()), labels.schema)
+            labels = self._labels(task)
+            changed = pa.Table.from_pylist(change(task, labels.to_pylist()), labels.schema)
+            if self._name is None:
+                self._server.labels[task] = changed
+            else:
+                own = self._server.answers[task]
+                own[self._name] = replace(own[self._name], labels=changed)
+
+    def _labels(self, task: str) -> pa.Table:
+        answers = self._server.answers[task]
+        return self._server.labels[task] if self._name is None else answers[self._name].labels
+
+    def leave_out(self, *sample_ids: str) -> None:
+        """Do not answer some images: a named annotator has not seen them."""
+        for answers in (self._server.answers[task] for task in self._tasks if self._name is not None):
+            own = answers[str(self._name)]
+            labels, samples = (
+                rows.filter(pc.invert(pc.is_in(ids, value_set=pa.array(sample_ids, pa.string()))))
+                for rows, ids in ((own.labels, own.labels["sample_id"]), (own.samples, own.samples))
+            )
+            answers[own.annotator] = replace(own, labels=labels, samples=samples)
 
     def _label(self, label_id: str) -> dict[str, Any]:
         for task in self._tasks:
-            for row in self._server.labels[task].to_pylist():
+            for row in self._labels(task).to_pylist():
                 if row["label_id"] == label_id:
                     return dict(row)
         raise InvalidOption(f"The run has no label {label_id!r} in the memory backend; give one that was sent.")

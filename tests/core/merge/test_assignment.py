@@ -217,6 +217,6 @@ def test_many_labels_in_one_place_are_compared_some_at_a_time(monkeypatch):
     rows = [box(0.1 + n / 1000, "car" if n % 2 else "bus") for n in range(40)]
     base, theirs = table(rows, ids=True), table(rows[::-1])
     whole = assign(base, theirs)
-    monkeypatch.setattr("annobridge.core.merge.assignment._PAIRS", 7)
+    monkeypatch.setattr("annobridge.core.best_pairs._PAIRS", 7)
     assert (assign(base, theirs).rows == whole.rows).all()
     assert whole.rows.tolist() == list(range(40))[::-1]

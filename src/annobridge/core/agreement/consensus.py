@@ -197,14 +197,14 @@ def _votes(
 class _Outcome:
     """What becomes of each label of a consensus.
 
-        those who have it   in the baseline   its class     what becomes of it
-        ------------------  ----------------  ------------  ----------------------------------------------
-        the quorum          any               one wins      it is in the result
-        the quorum          no                a tie         it is in the result, its existence is disputed
-        the quorum          yes               a tie         it is in the result, its class is disputed
-        fewer               yes               any           it is not in the result, which is disputed
-        fewer               no                any           it is in the result, which is disputed;
-                                                            of a track that has the quorum, it is left out
+    those who have it   in the baseline   its class     what becomes of it
+    ------------------  ----------------  ------------  ----------------------------------------------
+    the quorum          any               one wins      it is in the result
+    the quorum          no                a tie         it is in the result, its existence is disputed
+    the quorum          yes               a tie         it is in the result, its class is disputed
+    fewer               yes               any           it is not in the result, which is disputed
+    fewer               no                any           it is in the result, which is disputed;
+                                                        of a track that has the quorum, it is left out
     """
 
     def __init__(

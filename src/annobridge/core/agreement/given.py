@@ -48,7 +48,9 @@ class Answered(NamedTuple):
     @classmethod
     def of(cls, given: Sequence[Given], weights: Sequence[float]) -> Answered:
         """From the answers, and the weight of each."""
-        seen = [pc.unique(pa.chunked_array([one.samples, *one.labels["sample_id"].chunks], pa.string())) for one in given]
+        seen = [
+            pc.unique(pa.chunked_array([one.samples, *one.labels["sample_id"].chunks], pa.string())) for one in given
+        ]
         samples = as_array(pc.unique(pa.chunked_array(seen, pa.string())))
         total, people = np.zeros(len(samples)), np.zeros(len(samples), np.int64)
         for theirs, weight in zip(seen, weights, strict=True):

@@ -45,10 +45,10 @@ class Members(NamedTuple):
 def merged_shapes(labels: pa.Table, members: Members, geometry: str) -> pa.Table:
     """The medoid of each group, with the shape that its members say together.
 
-    ``"median"`` takes the median of each edge of upright boxes and ellipses, and of each coordinate of points; ``"weighted"`` their
-    mean by weight. Both take the pixels of masks that have half of the weight at least. All other shapes (polygons, polylines, turned
-    boxes, points of which there are not equally many) are those of the medoid, as is every shape with ``"medoid"``. Where one member
-    has the merged shape, its numbers are taken as they are, to the last bit.
+    ``"median"`` takes the median of each edge of upright boxes and ellipses, and of each coordinate of points; ``"weighted"``
+    their mean by weight. Both take the pixels of masks that have half of the weight at least. All other shapes (polygons,
+    polylines, turned boxes, points of which there are not equally many) are those of the medoid, as is every shape with
+    ``"medoid"``. Where one member has the merged shape, its numbers are taken as they are, to the last bit.
 
     Args:
         labels: ``LABELS``.
@@ -97,24 +97,33 @@ def _middle(values: Floats, members: Members, by_weight: bool) -> Floats:
     """
     count = len(members.medoids)
     known = ~np.isnan(values)
-    enough = _sums(known * members.weights[:, None], members.groups, count)
-    enough = enough * 2 >= np.bincount(members.groups, members.weights, count)[:, None] - 1e-9
-    if by_weight:
-        weights = known * members.weights[:, None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = _sums(np.where(known, values, 0.0) * weights, members.groups, count) / _sums(
-                weights, members.groups, count
+    weights = known * members.weights[:, None]
+    weight = _sums(weights, members.groups, count)
+    half = np.bincount(members.groups, members.weights, count)[:, None] / 2
+    with np.errstate(invalid="ignore", divide="ignore"):  # where all are missing
+        if by_weight:
+            found = _sums(np.where(known, values, 0.0) * weights, members.groups, count) / weight
+            starts = np.flatnonzero(np.diff(members.groups, prepend=-1))
+            least, most = (reduce.reduceat(values, starts, axis=0) for reduce in (np.fmin, np.fmax))
+            found = np.where(least == most, least, found)  # a mean of equal numbers may differ in the last bit
+        else:
+            found = _medians(
+                np.where(known, values, np.inf), members, _sums(known, members.groups, count).astype(np.int64)
             )
-        return np.where(enough, found, np.nan)
-    sizes = np.bincount(members.groups, minlength=count)
+    return np.where((weight > 0) & (weight >= half - 1e-9), found, np.nan)
+
+
+def _medians(values: Floats, members: Members, numbers: Ints) -> Floats:
+    """The median of the first ``numbers`` of the sorted values of each group."""
+    sizes = np.bincount(members.groups, minlength=len(members.medoids))
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    table = np.full((count, int(sizes.max()), values.shape[1]), np.inf)
-    table[members.groups, np.arange(len(members.groups)) - starts[members.groups]] = np.where(known, values, np.inf)
+    table = np.full((len(sizes), int(sizes.max()), values.shape[1]), np.inf)
+    table[members.groups, np.arange(len(members.groups)) - starts[members.groups]] = values
     table.sort(axis=1)
-    numbers = _sums(known, members.groups, count).astype(np.int64)
-    low, high = (np.take_along_axis(table, at[:, None], axis=1)[:, 0] for at in ((numbers - 1).clip(0) // 2, numbers // 2))
-    with np.errstate(invalid="ignore"):
-        return np.where(enough & (numbers > 0), low + (high - low) / 2, np.nan)
+    places = (numbers - 1).clip(0) // 2, np.minimum(numbers // 2, table.shape[1] - 1)
+    low, high = (np.take_along_axis(table, at[:, None], axis=1)[:, 0] for at in places)
+    found: Floats = low + (high - low) / 2
+    return found
 
 
 def _sums(values: np.ndarray, groups: Ints, count: int) -> Floats:
@@ -177,6 +186,4 @@ def _masks(labels: pa.Table, members: Members) -> list[dict[str, object]]:
 def _with_masks(merged: pa.Table, where: Bools, masks: list[dict[str, object]]) -> pa.Table:
     boxes = merged["bounding_box"].filter(pa.array(where)).to_pylist()
     around = [None if box is None else mask_box(mask) for box, mask in zip(boxes, masks, strict=True)]
-    return _with(
-        merged, where, mask=pa.array(masks, LABELS.field("mask").type), bounding_box=pa.array(around, _BOX)
-    )
+    return _with(merged, where, mask=pa.array(masks, LABELS.field("mask").type), bounding_box=pa.array(around, _BOX))

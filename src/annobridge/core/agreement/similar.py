@@ -93,8 +93,9 @@ def _summed(pairs: Pairs, numbers: Floats) -> tuple[Pairs, Floats]:
     """Each pair once, with the sum of its similarities, and of the numbers."""
     size = int(pairs.right.max(initial=0)) + 1
     codes, inverse = np.unique(pairs.left * size + pairs.right, return_inverse=True)
-    total = np.bincount(inverse, pairs.similarity, len(codes))
-    return Pairs(codes // size, codes % size, total), np.bincount(inverse, numbers, len(codes))
+    total = np.bincount(inverse, pairs.similarity, len(codes)).astype(np.float64)
+    counts = np.bincount(inverse, numbers, len(codes)).astype(np.float64)
+    return Pairs(codes // size, codes % size, total), counts
 
 
 def _concatenated(parts: list[Pairs]) -> Pairs:
@@ -113,7 +114,7 @@ class _Shapes:
         self._finer = turned | as_mask(pc.is_in(kind, pa.array([*similarity.REFINED, "segmentation"])))
         self._labels = labels.select(["kind", "points", "mask"])
         if self._finer.any():
-            self._labels = _comparable(labels, sizes, turned.any())
+            self._labels = _comparable(labels, sizes, bool(turned.any()))
 
     def similarity(self, i: Ints, j: Ints) -> Floats:
         """Of pairs of labels."""

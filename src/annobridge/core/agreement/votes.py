@@ -58,4 +58,5 @@ def vote(groups: Ints, values: Ints, weights: Floats, count: int, preferred: Int
     chosen = np.full(count, -1)
     chosen[group[best][::-1]] = value[best][::-1]  # the smallest, as the codes are ascending
     ties = np.bincount(group[best], minlength=count) > 1
-    return Votes(chosen, most, np.bincount(groups, weights, count), ties)
+    total = np.bincount(groups, weights, count).astype(np.float64)
+    return Votes(chosen, most, total, ties)

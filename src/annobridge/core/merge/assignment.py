@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null, set_columns
-from ..codes import first_with, row_codes
 from ..best_pairs import best_pairs, in_groups
+from ..codes import first_with, row_codes
 from ..compare import equal_rows
 from ..similarity import Floats
 from .track_numbers import numbers_as_sent
