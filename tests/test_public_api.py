@@ -9,7 +9,7 @@ import annobridge as ab
 
 PUBLIC = """
 Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults Answer BackendError Broken Capabilities
-CheckReport Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
+CheckReport Classification ConfigError Conflict Consensus Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 Difference DoctorReport Download EditorWarning Edits Ellipse ExecutorError ExportReport FinishedWork FoundTask Gone ImportReport
 InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport
 Media MediaReport MergeError MergePlan Message MissingCredential OptimizeReport Polyline PushPlan PushReport Pushed

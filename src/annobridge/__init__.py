@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         LabelCount as LabelCount,
         has_attribute as has_attribute,
     )
+    from .core.agreement.consensus import Consensus as Consensus
     from .doctor import DoctorReport as DoctorReport
     from .doctor.storage import StorageReport as StorageReport, check_storage as check_storage
     from .history.clean_up import OptimizeReport as OptimizeReport
@@ -143,6 +144,7 @@ _HOMES = {
     "Snapshot": "store.snapshots",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
+    "Consensus": "core.agreement.consensus",
     "Adoption": "bridge.adoption",
     "AnnotationResults": "bridge.results",
     "CheckReport": "bridge.checks",

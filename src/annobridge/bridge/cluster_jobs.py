@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -135,6 +135,7 @@ def _content(answers: CheckedBackend, context: LoadContext, jobs: Sequence[Job])
         "tool": [answers.name, answers.config.model_dump_json()],  # without credentials
         "options": [
             options.invalid, _comparable(options.unexpected), options.reviewed_only, _comparable(options.since),
+            options.annotator, options.consensus and asdict(options.consensus),
             dict(context.destinations), _comparable(options.conflicts),
         ],
         "review": review and [digest(review.decisions), review.recorded, review.undecided],

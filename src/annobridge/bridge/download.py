@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +20,8 @@ from ..store import baseline
 from ..store.run import Run
 from ..store.stores import Stores
 from .execution import nothing_loaded
+
+Found = TypeVar("Found")  # what is read of a task
 
 GONE = "gone"  # in place of the digest of a task that is not on the server
 
@@ -50,24 +52,26 @@ class Sent(NamedTuple):
     baseline: pa.Table  # BASELINE, what holds now of the labels that were sent
 
 
-class Downloaded(NamedTuple):
+class Downloaded(NamedTuple, Generic[Found]):
     """A task, and what the tool has now."""
 
     task: Sent
-    answer: Download | Gone
+    answer: Found | Gone
 
 
-def download_all(answers: Answers, run: Run, tasks: Iterable[Sent], at_once: int = 1) -> Iterator[Downloaded]:
+def download_all(
+    read: Callable[[Receipt], Found], run: Run, tasks: Iterable[Sent], at_once: int = 1
+) -> Iterator[Downloaded[Found]]:
     """What the tool has of each task, in order. While the caller works on one, up to ``at_once`` others are downloaded."""
 
-    def download(task: Sent) -> Downloaded:
+    def download(task: Sent) -> Downloaded[Found]:
         try:
-            return Downloaded(task, _download(answers, run, Receipt(task.name, task.state, remote(task.baseline))))
+            return Downloaded(task, _download(read, run, Receipt(task.name, task.state, remote(task.baseline))))
         except Gone as e:
             return Downloaded(task, e)
 
     with ThreadPoolExecutor(at_once) as threads:
-        ahead: deque[Future[Downloaded]] = deque()
+        ahead: deque[Future[Downloaded[Found]]] = deque()
         try:
             for task in tasks:
                 ahead.append(threads.submit(download, task))
@@ -80,10 +84,10 @@ def download_all(answers: Answers, run: Run, tasks: Iterable[Sent], at_once: int
                 future.cancel()
 
 
-def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:
+def _download(read: Callable[[Receipt], Found], run: Run, receipt: Receipt) -> Found:
     """What the tool has for a task. An error says how to go on."""
     try:
-        return answers.download(receipt)
+        return read(receipt)
     except Gone:
         raise
     except BackendError as e:
@@ -112,17 +116,17 @@ def remote(sent: pa.Table) -> pa.Table:
 
 def download_as(answers: Answers, run: Run, receipt: Receipt, base: pa.Table) -> Download:
     """What the tool has for a task, compared with a baseline (``REMOTE``)."""
-    return _download(answers, run, replace(receipt, baseline=base))
+    return _download(answers.download, run, replace(receipt, baseline=base))
 
 
-def digests(stores: Stores, run: Run, answers: Answers, tasks: Iterable[str]) -> dict[str, str]:
+def digests(stores: Stores, run: Run, read: Callable[[Receipt], Download], tasks: Iterable[str]) -> dict[str, str]:
     """What the tool holds now, as a digest of each of some tasks; compared before a plan that was made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = {}
     for name in (name for name in tasks if name in receipts):
         try:
             receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
-            found[name] = digest_of(_download(answers, run, receipt))
+            found[name] = digest_of(_download(read, run, receipt))
         except Gone:
             found[name] = GONE
     return found

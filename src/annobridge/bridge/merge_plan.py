@@ -33,6 +33,7 @@ from .decidable import Decidable
 from .download import GONE, Answers, digests
 from .outcome import Options, Outcome
 from .plan_file import FROM_TOOL, Source
+from .reading import reading
 from .reports import LoadReport, Summary
 
 _SHAPES = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("side", pa.string())])
@@ -115,7 +116,8 @@ class MergePlan(Decidable, Summary):
         """
         outcome = self.outcome
         if self._is_up_to_date:
-            now = digests(self._stores, self.run, self._answers, outcome.digests)
+            read = reading(self._answers, outcome.options, self._stores, self.run)
+            now = digests(self._stores, self.run, lambda receipt: read(receipt).download, outcome.digests)
             if set(now.values()) == {GONE}:
                 raise StalePlan(
                     f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so that the plan cannot be "

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.agreement.consensus import Consensus
 from ..core.arrays import as_array
 from ..core.codes import repeated_codes
 from ..core.did_you_mean import did_you_mean
@@ -60,6 +61,8 @@ class Options:
     undecided: str = TAKE  # what happens to the changes that nobody decided about
     where: pa.Array | None = None  # the ids of the samples that are loaded; None: all
     reviewed_only: bool = False  # whether only samples are loaded that people have reviewed
+    annotator: str | None = None  # whose answer is loaded; None: the one that the tool takes
+    consensus: Consensus | None = None  # how the answers of all annotators become one
     # LAST: only tasks that changed since the last load are loaded; a time: only samples that did since
     since: str | datetime | None = None
 
@@ -84,6 +87,12 @@ class Options:
             raise InvalidOption(
                 f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "
                 "what is up to a pixel outside and refuse the rest."
+            )
+        if not isinstance(self.consensus, Consensus | None):
+            raise InvalidOption(f"consensus={self.consensus!r} is not known; give an annobridge.Consensus.")
+        if self.annotator is not None and (self.consensus is not None or not isinstance(self.annotator, str)):
+            raise InvalidOption(
+                f"annotator={self.annotator!r} is the name of the one whose answer is loaded; give a name, and no consensus=."
             )
         Policy.parse(self.conflicts)
         for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():
@@ -131,6 +140,9 @@ class Tally:
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
     failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
     stale: int = 0  # changes that were decided about, and looked different then
+    disputed: int = 0  # changes that nobody decided about, and that too few annotators agree about
+    agreed: Counter[str] = field(default_factory=Counter)  # of ``core.agreement.consensus.sentences``
+    annotators: Counter[str] = field(default_factory=Counter)  # tasks that each annotator answered
     problems: list[str] = field(default_factory=list)  # of decisions that cannot be carried out
     seen: list[pa.Array] = field(default_factory=list)  # the ids of the changes, where anything is decided
     decided: list[pa.Array] = field(default_factory=list)  # of those, the decided ones

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.checked import CheckedBackend
+from ..core.agreement.consensus import sentences
 from ..core.labels import SINGLE
 from ..core.merge import destination
 from ..display.progress import Progress
-from ..exceptions import Gone, SchemaError
+from ..exceptions import Gone, InvalidOption, SchemaError
 from ..spill.streams import Streams
 from ..store.by_task import ByTask
 from ..store.labels import field_condition
@@ -155,6 +156,11 @@ def _finish(outcome: Outcome, tasks: int) -> None:
         "are clipped.": outcome.overhanging,
     }
     outcome.notes += [text.format(count) for text, count in notes.items() if count]
+    outcome.notes += sentences(outcome.agreed)
+    wanted = outcome.options.annotator
+    if wanted is not None and wanted not in outcome.annotators:
+        names = ", ".join(sorted(outcome.annotators)) or "nobody"
+        raise InvalidOption(f"Nobody named {wanted!r} has answered the run {run.anno_key!r}; {names} did.")
 
 
 def _intersection(a: pa.Array, b: pa.Array) -> pa.Array:

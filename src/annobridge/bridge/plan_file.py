@@ -8,12 +8,14 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from ..core.agreement.consensus import Consensus
 from ..core.review.decisions import DECISIONS
 from ..exceptions import InvalidOption, InvalidSource
 from ..spill.streams import Streams
@@ -22,7 +24,7 @@ from ..store.run import Run
 from .outcome import LAST, Options, Outcome
 from .task_planner import STREAMS
 
-_FORMAT = 1
+_FORMAT = 2
 _PLAN, _DECISIONS, _ROWS = "plan.json", "decisions.arrow", "rows/{}.arrow"
 
 
@@ -54,6 +56,8 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
         options["where"] = outcome.options.where.to_pylist()
     if isinstance(outcome.options.since, datetime):
         options["since"] = outcome.options.since.isoformat()
+    if outcome.options.consensus is not None:
+        options["consensus"] = asdict(outcome.options.consensus)
     if callable(options["unexpected"]):
         raise InvalidOption(
             "A plan made with a function as unexpected= cannot be saved; give a word or a dictionary of type to field instead."
@@ -127,10 +131,11 @@ def read(path: Path) -> SavedPlan:
 
 
 def _options(stored: dict[str, Any]) -> Options:
-    where, since = stored["where"], stored["since"]
+    where, since, consensus = stored["where"], stored["since"], stored["consensus"]
     return Options(**stored | {
         "where": where if where is None else pa.array(where, pa.string()),
         "since": since if since in (None, LAST) else datetime.fromisoformat(since),
+        "consensus": consensus and Consensus(**consensus),
     })  # fmt: skip
 
 

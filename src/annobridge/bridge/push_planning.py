@@ -103,7 +103,7 @@ def make(
         planner = _Planner(stores, outcome, backend, reviewed, present, receipts, changed, samples)
         sent = (Sent(n, name, receipts[name], newest_sent(bases.get(n))) for n, name in enumerate(tasks.names))
         with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
-            for downloaded in download_all(backend, run, sent):
+            for downloaded in download_all(backend.download, run, sent):
                 number = downloaded.task.number
                 outcome.sent += sent_rows(bases.get(number), run.sends).num_rows
                 labels = here.get(number).combine_chunks()
@@ -135,7 +135,7 @@ class _Planner:
         self._problems: list[str] = []  # labels that cannot be pushed
 
     def plan_task(
-        self, number: int, tasks: ByTask, downloaded: Downloaded, here: pa.Table, may_be_new: pa.Array | None
+        self, number: int, tasks: ByTask, downloaded: Downloaded[Download], here: pa.Table, may_be_new: pa.Array | None
     ) -> None:
         """Plan one task; ``here`` (``OURS``) are the labels of its samples in the dataset."""
         name, sample_ids = tasks.names[number], tasks.sample_ids[number]

@@ -37,6 +37,7 @@ class Looking(NamedTuple):
         decided = equal(proposed["state"], DECIDED)
         tally.failing -= _among(failing, proposed.filter(pa.array(decided)))
         is_open = pa.array(equal(proposed["state"], OPEN))
+        tally.disputed += len(proposed["dispute"].filter(is_open).drop_null())
         for pair in pc.value_counts(as_array(proposed["field"].filter(is_open))).to_pylist():
             tally.undecided[pair["values"]] += pair["counts"]
         tally.stale += int(equal(proposed["state"], STALE).sum())
@@ -61,6 +62,7 @@ class Reviewed:
         given = outcome.options.decisions
         # Any field may be changed: labels are moved here, and unexpected ones go where the caller says.
         is_asked = handed_out or bool(standing.num_rows or given.num_rows or outcome.patterns)
+        is_asked |= outcome.options.consensus is not None
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
         review = (
@@ -110,9 +112,14 @@ class Reviewed:
         }
         out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
         left = sum(out.undecided.values()) if self.looking.review and out.options.undecided == LEAVE else 0
-        out.left = left + out.stale
+        out.left = max(left, out.disputed) + out.stale
         if left:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
+        elif out.disputed:
+            out.notes.append(
+                f"{_changes(out.disputed)} left for a decision, as too few of the annotators agree: annobridge review "
+                f"{out.run.anno_key}."
+            )
 
     def _last_about(self, change_ids: list[pa.Array]) -> Bools:
         """Which of the last decisions are about these changes."""

@@ -19,6 +19,7 @@ from ..core.arrays import Bools, Ints, as_array, as_mask, count_in, equal, filte
 from ..core.labels import BASELINE, COMMENTS, REVIEWED
 from ..core.lookup import look_up
 from ..core.merge import border, destination, findings, frames, tracks
+from ..core.merge.disputed import disputes
 from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
@@ -39,6 +40,7 @@ from .counts import counted
 from .download import GONE, Answers, Sent, digest_of, download_all
 from .outcome import Tally
 from .plan_jobs import Job, LoadContext, Planned, TaskToPlan
+from .reading import Read, reading
 from .scope import chosen_by_state
 
 STREAMS = {
@@ -55,6 +57,7 @@ class _Answered(NamedTuple):
     task: TaskToPlan
     theirs: pa.Table  # REMOTE, of the samples that the load looks at
     returned: pa.Array  # the ids of those of them for which the tool answered
+    disputed: pa.Table  # DISPUTED
 
 
 class _Sides(NamedTuple):
@@ -75,7 +78,8 @@ def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iter
             coming.append(_JobPlanner(stores, context, answers.is_file, job))
             yield from coming[-1].sent()
 
-    for downloaded in download_all(answers, context.run, sent(), context.ahead):
+    read = reading(answers, context.options, stores, context.run)
+    for downloaded in download_all(read, context.run, sent(), context.ahead):
         coming[0].add(downloaded.answer)
         if coming[0].is_done:
             yield coming.popleft().finish()
@@ -128,7 +132,7 @@ class _JobPlanner:
         """The position of the task of each row, among those of the job; -1 for others."""
         return ByTask([], [task.name for task in self._job.tasks]).numbers_of_names(as_array(rows["task"]))
 
-    def add(self, answer: Download | Gone) -> None:
+    def add(self, answer: Read | Gone) -> None:
         """Take the tool's answer for the next task. If far more came back than was sent, some are merged before the others."""
         if answered := self._answered(self._answers, answer):
             self._waiting.append(answered)
@@ -146,7 +150,7 @@ class _JobPlanner:
         for sides in self._at_once(tasks) if tasks else ():
             self._merge(*sides)
 
-    def _answered(self, at: int, answer: Download | Gone) -> _Answered | None:
+    def _answered(self, at: int, answer: Read | Gone) -> _Answered | None:
         """The labels that the load looks at; ``None`` of a task that is not on the server."""
         tally, task = self._tally, self._job.tasks[at]
         if isinstance(answer, Gone):
@@ -156,12 +160,15 @@ class _JobPlanner:
             tally.unanswered += len(task.sample_ids)
             tally.notes.append(f"The task {task.name} is not on the server any more, and brought nothing: {answer}")
             return None
-        if answer.reviewed.num_rows:
-            self._note_states(task, answer)
+        download = answer.download
+        if download.reviewed.num_rows:
+            self._note_states(task, download)
         if self._context.looking.handed_out:
-            tally.digests[task.name] = digest_of(answer)
-        tally.notes += answer.notes
-        return self._chosen(at, answer)
+            tally.digests[task.name] = digest_of(download)
+        tally.notes += download.notes
+        tally.agreed.update(answer.counts)
+        tally.annotators.update(answer.annotators)
+        return self._chosen(at, download, answer.disputed)
 
     def _note_states(self, task: TaskToPlan, answer: Download) -> None:
         """Note what the tool says about the progress of samples, where it is not recorded yet."""
@@ -169,7 +176,7 @@ class _JobPlanner:
         self._tally.reviewed += pc.sum(said["reviewed"], min_count=0).as_py()
         self._streams.add("states", not_recorded(said, self._states))
 
-    def _chosen(self, at: int, answer: Download) -> _Answered:
+    def _chosen(self, at: int, answer: Download, disputed: pa.Table) -> _Answered:
         tally, task, sample_ids = self._tally, self._job.tasks[at], self._job.tasks[at].sample_ids
         chosen = task.chosen & chosen_by_state(self._context.options, sample_ids, answer.reviewed)
         tally.skipped += int((~chosen).sum())
@@ -187,7 +194,8 @@ class _JobPlanner:
         not_answered = known & _at(chosen & ~returned, number)
         self._drop(task, answer.labels, not_answered, "the tool did not answer for its sample")
         theirs = filter_rows(answer.labels, pa.array(known & _at(returned, number)))
-        return _Answered(task, theirs, sample_ids if returned.all() else sample_ids.filter(pa.array(returned)))
+        answered = sample_ids if returned.all() else sample_ids.filter(pa.array(returned))
+        return _Answered(task, theirs, answered, disputed)
 
     def _drop(self, task: TaskToPlan, theirs: pa.Table, where: Bools, reason: str) -> None:
         """Add a finding for each label that is left out."""
@@ -232,6 +240,9 @@ class _JobPlanner:
 
         ours = self._with_moved(base, matched, ours, absent)
         review, policy = context.looking.review, context.options.policy
+        if review is not None:
+            found = disputes(pa.concat_tables(task.disputed for task in tasks), [matched, sent])
+            review = review._replace(disputes=destination.with_copies(found, context.destinations, run.run_id))
         merged = merge(
             changed.base, labels, ours, returned, run.schema, self._single, policy, self._provenance,
             review=review and review.without(frozenset(context.destinations)),

@@ -15,9 +15,11 @@ from ..exceptions import InvalidOption
 from .options import parse_one_or_pairs, parse_pairs
 
 if TYPE_CHECKING:
+    from ..core.agreement.consensus import Consensus
     from ..dataset import Dataset, View
 
 LAST = "last"
+DEFAULT = "default"
 
 
 def with_option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,6 +124,17 @@ class Merging:
         ),
     ] = None
 
+    annotator: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Load the answer of this annotator, where several answered.")
+    ] = None
+    consensus: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="default | NAME=VALUE",
+            help="Load the consensus of all annotators; quorum=, iou=, geometry=, classes=, weights.ANNOTATOR= (repeatable).",
+        ),
+    ] = None
+
     @property
     def choice(self) -> Any:
         """What happens to labels outside the schema."""
@@ -132,6 +145,7 @@ class Merging:
         return {
             "unexpected": self.choice, "conflicts": policy(self.conflicts), "force": self.force, "invalid": self.invalid,
             "dest_field": parse_one_or_pairs(self.dest_field, "--dest-field", "objects=checked"),
+            "annotator": self.annotator, "consensus": consensus_of(self.consensus),
         }  # fmt: skip
 
 
@@ -188,6 +202,35 @@ class Running:
 def policy(texts: list[str] | None) -> Any:
     """The argument ``conflicts`` of texts as ``ours``, or ``attributes=ours``."""
     return parse_one_or_pairs(texts, "--conflicts", "attributes=ours") or "theirs"
+
+
+def consensus_of(texts: list[str] | None) -> Consensus | None:
+    """The argument ``consensus`` of texts as ``quorum=0.6``, or ``default``."""
+    from ..core.agreement.consensus import Consensus
+
+    if not texts:
+        return None
+    given: dict[str, Any] = {"weights": {}}
+    pairs = parse_pairs([text for text in texts if text != DEFAULT], "--consensus", "quorum=0.6")
+    for name, text in pairs.items():
+        option, dot, annotator = name.partition(".")
+        if option not in Consensus.__dataclass_fields__ or bool(dot) != (option == "weights"):
+            raise InvalidOption(
+                f"--consensus {name}={text} is not known; give default, quorum=, iou=, geometry=, classes= or weights.ANNOTATOR=."
+            )
+        value = text if option in ("geometry", "classes") else _number(text, name)
+        if dot:
+            given["weights"][annotator] = value
+        else:
+            given[option] = value
+    return Consensus(**given)
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidOption(f"--consensus {name}={text} is not a number; write one, as {name}=0.6.") from None
 
 
 def _since(text: str | None) -> str | datetime | None:

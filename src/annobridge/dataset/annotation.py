@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..bridge.loads import Decisions
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
+    from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
 
 
@@ -149,6 +150,8 @@ class AnnotationVerbs(NoNewAttributes):
         where: AnnotationVerbs | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        annotator: str | None = None,
+        consensus: Consensus | None = None,
         executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,
@@ -188,6 +191,10 @@ class AnnotationVerbs(NoNewAttributes):
             reviewed_only: load only samples that people have reviewed, as the tool says.
             since: ``"last"`` leaves out tasks in which nothing changed since the last such load, without downloading them; a time
                 (``datetime`` with a time zone), samples that did not change since then, as the tool says.
+            annotator: whose answer is loaded, where several people answered the same samples; by default, the one that the tool
+                takes. Samples that this person did not answer stay as they are.
+            consensus: make one answer of those of all annotators, as an ``annobridge.Consensus`` says. What fewer than its quorum
+                have is left for a decision: it is among the changes of the plan, and loaded only if somebody accepts it.
             executor: where the tasks are downloaded and merged: ``"local"`` (processes of this machine), ``"dask"``, ``"ray"``, or
                 another one that is installed; or an object with ``submit``, as those of ``concurrent.futures``. By default as the
                 settings say, or ``"local"``. The result is the same with any.
@@ -215,8 +222,8 @@ class AnnotationVerbs(NoNewAttributes):
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
             decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since, executor=executor, workers=workers,
-            executor_address=executor_address,
+            reviewed_only=reviewed_only, since=since, annotator=annotator, consensus=consensus, executor=executor,
+            workers=workers, executor_address=executor_address,
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..bridge.push_plan import PushPlan, PushReport
     from ..bridge.reports import Undone
     from ..bridge.results import AnnotationResults
+    from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
 
 
@@ -104,6 +105,8 @@ class RunVerbs(NoNewAttributes):
         where: View | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        annotator: str | None = None,
+        consensus: Consensus | None = None,
         executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,
@@ -119,8 +122,8 @@ class RunVerbs(NoNewAttributes):
         return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress, decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since, executor=executor, workers=workers,
-            executor_address=executor_address,
+            reviewed_only=reviewed_only, since=since, annotator=annotator, consensus=consensus, executor=executor,
+            workers=workers, executor_address=executor_address,
         )  # fmt: skip
 
     def protect(self, pattern: str, review: str | None = "required") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ...exceptions import InvalidOption
 from ..arrays import Ints, as_array, as_mask, choose, index_of, list_array, set_columns, take_rows
-from ..labels import REMOTE
+from ..merge.disputed import DISPUTED
 from ..review.values import EXISTENCE
 from ..similarity import Floats, sizes_of
 from .attribute_votes import voted_attributes
@@ -29,16 +29,6 @@ VOTE = "vote"
 CLASSES = (VOTE, WEIGHTED)
 SAME_CLASS = 0.25  # what an equal class adds to the similarity of a pair
 _ROUNDING = 1e-9  # shares that miss the quorum by less have it
-
-# Changes of the tool that are made only if somebody accepts them.
-DISPUTED = pa.schema(
-    [
-        REMOTE.field("sample_id"),
-        REMOTE.field("remote_id"),
-        pa.field("component", pa.string()),  # a member of COMPONENTS, or existence
-        pa.field("reason", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -105,16 +95,15 @@ def sentences(counts: Counter[str]) -> list[str]:
     """What a consensus did, a sentence each."""
     texts = {
         "alone": "{:,} samples were answered by one person only; their labels were taken as they are.",
-        "disputed": "{:,} labels are in some of the answers, but in fewer than the quorum; they are left for a decision.",
-        "tied": "{:,} labels have several classes that equally many gave; they are left for a decision.",
         "frames": "{:,} frames of tracks are in fewer answers than the quorum, and were left out of their tracks.",
     }
     return [text.format(counts[name]) for name, text in texts.items() if counts[name]]
 
 
 def agree(
-    given: Sequence[Given], base: pa.Table, single: Sequence[str], options: Consensus, samples: pa.Table
-) -> Agreed:
+    given: Sequence[Given], base: pa.Table, single: Sequence[str], options: Consensus, samples: pa.Table,
+    copied: Collection[str] = (),
+) -> Agreed:  # fmt: skip
     """The consensus of several annotators.
 
     The order of ``given`` changes nothing. Where all have the same label, it is in the result bit by bit.
@@ -126,6 +115,8 @@ def agree(
         single: the fields that hold one label per sample.
         options: how.
         samples: sample_id, width and height of the samples, which turned boxes need.
+        copied: fields whose labels go to another one, so that those of the baseline that miss the quorum are there to be
+            accepted.
     """
     given = sorted(given, key=lambda one: one.annotator)
     weights = options.weights if options.classes == WEIGHTED else {}
@@ -142,7 +133,7 @@ def agree(
     merged = merged_shapes(labels, groups.members, options.geometry)
     known = known_labels(labels, groups.members, merged, base, samples)
     votes = _votes(labels, weights_of, objects, cluster, groups, base, known)
-    return _Outcome(labels, groups, merged, base, known, votes, answered, options).agreed()
+    return _Outcome(labels, groups, merged, base, known, votes, answered, options, copied).agreed()
 
 
 class _Groups(NamedTuple):
@@ -202,14 +193,14 @@ class _Outcome:
     the quorum          any               one wins      it is in the result
     the quorum          no                a tie         it is in the result, its existence is disputed
     the quorum          yes               a tie         it is in the result, its class is disputed
-    fewer               yes               any           it is not in the result, which is disputed
+    fewer               yes               any           it is not in the result, which is disputed; with ``copied``, as a new one
     fewer               no                any           it is in the result, which is disputed;
                                                         of a track that has the quorum, it is left out
     """
 
     def __init__(
         self, labels: pa.Table, groups: _Groups, merged: pa.Table, base: pa.Table, known: Known, votes: _ClassVotes,
-        answered: Answered, options: Consensus,
+        answered: Answered, options: Consensus, copied: Collection[str],
     ) -> None:  # fmt: skip
         self._labels, self._groups, self._merged, self._base = labels, groups, merged, base
         self._known, self._votes, self._answered = known, votes, answered
@@ -225,14 +216,14 @@ class _Outcome:
         self._left_out = few & ~is_known & of_accepted
         self._few = few & ~self._left_out
         self._tie_of_new, self._tie_of_known = tie & ~is_known, tie & is_known
-        self._stays = ~(few & is_known) & ~self._left_out
+        is_copied = as_mask(
+            pc.is_in(take_rows(base, known.rows)["field"], value_set=pa.array(list(copied), pa.string()))
+        )
+        self._stays = ~(few & is_known & ~is_copied) & ~self._left_out
 
     def agreed(self) -> Agreed:
         """The consensus."""
-        counts = Counter(
-            alone=int((self._answered.people == 1).sum()), disputed=int(self._few.sum()),
-            tied=int((self._tie_of_new | self._tie_of_known).sum()), frames=int(self._left_out.sum()),
-        )  # fmt: skip
+        counts = Counter(alone=int((self._answered.people == 1).sum()), frames=int(self._left_out.sum()))
         rows = take_rows(self._rows(), np.flatnonzero(self._stays))
         return Agreed(rows, self._answered.samples, self._disputed(), counts)
 

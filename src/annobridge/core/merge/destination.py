@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ...exceptions import SchemaError
 from .. import ids
-from ..arrays import as_array, filter_rows, index_of
+from ..arrays import as_array, filter_rows, index_of, set_columns
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 from .diff import with_base_rows
@@ -146,6 +146,13 @@ def copy_ids(label_ids: pa.Array | pa.ChunkedArray, target: str | pa.Array, run_
     """The ids of the copies of labels in the field ``target`` (one for all, or one for each)."""
     keys = pc.binary_join_element_wise(target, as_array(label_ids), _COPY_PREFIX)
     return ids.derive(run_id, keys.to_pylist())
+
+
+def with_copies(disputes: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
+    """``DISPUTES``, and the same about copies of these labels in each destination."""
+    ids_of_copies = (copy_ids(disputes["label_id"], target, run_id) for target in fields.values())
+    copies = [set_columns(disputes, label_id=label_ids) for label_ids in ids_of_copies]
+    return pa.concat_tables([disputes, *copies]).combine_chunks()
 
 
 def _as_copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from .. import ids
 from ..arrays import Bools, Ints, as_array, as_mask, set_columns
 from ..review import decisions, legal
-from ..review.decisions import ACCEPT, OPEN
+from ..review.decisions import ACCEPT, LEAVE, OPEN
 from ..review.values import EXISTENCE, SIDE, as_side, bound_to, texts
 from ..schema import LabelSchema
 from .cases import Case
+from .disputed import DISPUTES, reasons
 from .output import TaskNames
 from .policy import Policy
 from .sides import Sides, with_all_attributes
@@ -31,7 +32,8 @@ PROPOSED = pa.schema(
         pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME
         # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
         pa.field("kind", pa.string()),
-        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
+        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours | leave
+        pa.field("dispute", pa.string()),  # why it is left unless somebody accepts it; null where it is not
         pa.field("base", SIDE),
         pa.field("ours", SIDE),
         pa.field("theirs", SIDE),
@@ -55,6 +57,7 @@ class Review(NamedTuple):
     schema: LabelSchema  # of the run, with the destinations of its fields; verdicts with a value must fit it
     fields: frozenset[str] = frozenset()  # fields whose changes are not reviewed, as they go to another field
     is_of_push: bool = False  # the changes are those of the dataset: they have ids of their own, and fewer verdicts
+    disputes: pa.Table = DISPUTES.empty_table()  # changes that are left unless somebody accepts them
 
     def without(self, fields: frozenset[str]) -> Review:
         """The same for all fields but these."""
@@ -92,9 +95,11 @@ def propose(
     in_tool = pc.coalesce(base["sample_id"], theirs["sample_id"])
     component = pa.array(components[order], pa.string())
     what = "push" if review.is_of_push else "change"
+    dispute = reasons(review.disputes, columns["label_id"], component)
+    default = pc.if_else(legal.are_conflicts(kind), policy.winners(component), ACCEPT)
     columns |= {
         "change_id": change_ids(review.run_id, columns["label_id"], component, what), "task": tasks.of(in_tool),
-        "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy.winners(component), ACCEPT),
+        "component": component, "kind": kind, "proposal": pc.if_else(dispute.is_valid(), LEAVE, default), "dispute": dispute,
         "base": as_side(base, base["label_id"].is_valid().to_numpy()),
         "ours": as_side(ours, sides.here[rows]),
         "theirs": as_side(theirs, theirs["kind"].is_valid().to_numpy()),

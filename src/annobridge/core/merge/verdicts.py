@@ -33,7 +33,8 @@ class Verdicts:
     def __init__(self, size: int, proposed: pa.Table, rows: Ints, leaves: bool) -> None:
         self._size = size
         self.proposed = proposed
-        verdicts = pc.if_else(_in_force(proposed), proposed["verdict"], LEAVE if leaves else None)
+        undecided = LEAVE if leaves else pc.if_else(pc.equal(proposed["proposal"], LEAVE), LEAVE, None)
+        verdicts = pc.if_else(_in_force(proposed), proposed["verdict"], undecided)
         verdicts = pc.if_else(pc.equal(proposed["state"], STALE), LEAVE, verdicts)  # nobody saw it as it is now
         self._rows: dict[str, tuple[Ints, pa.Table]] = {}
         table = proposed.select(["component", "value", "by", "note"]).append_column("verdict", verdicts)

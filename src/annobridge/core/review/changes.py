@@ -46,7 +46,7 @@ CHANGES = pa.schema(
         # Of edits of the shape: how much the shapes here and in the tool have in common (0..1), and how far apart their centres are
         pa.field("iou", pa.float64()),
         pa.field("shift", pa.float64()),  # in pixels
-        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
+        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours | leave
         pa.field("why", pa.string()),
         pa.field("choices", pa.list_(pa.string())),  # the verdicts that it can get
         pa.field("bound_to", pa.string()),  # what there is to look at, as a hash
@@ -175,7 +175,9 @@ def _why(proposed: pa.Table, reasons: Mapping[str, str] = _WHY) -> pa.Array:
     codes = as_array(proposed["kind"]).dictionary_encode()
     why = pa.array([reasons[kind] for kind in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
     kept = pc.binary_join_element_wise(why, as_array(proposed["proposal"]), "; by default, ")
-    return pc.if_else(pc.equal(as_array(proposed["proposal"]), ACCEPT), why, kept)
+    why = pc.if_else(pc.equal(as_array(proposed["proposal"]), ACCEPT), why, kept)
+    left = pc.binary_join_element_wise(as_array(proposed["dispute"]), "by default, it is left for later", "; ")
+    return pc.coalesce(left, why)
 
 
 def _choices(proposed: pa.Table, among: Collection[str] = VERDICTS) -> pa.Array:
