@@ -61,11 +61,17 @@ class Baseline:
         if missing := [field for field in BASELINE if field.name not in table.schema.names]:
             table.add_columns(pa.schema(missing))
 
-    def scan(self, run: Run, loads: list[int] | None = None, task: str | None = None) -> Iterator[pa.RecordBatch]:
-        """Stream rows of a run (``BASELINE``): of some loads, by default those that count; and of one task, by default of all."""
+    def scan(
+        self, run: Run, loads: list[int] | None = None, task: str | None = None, sample_ids: pa.Array | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream rows of a run (``BASELINE``): of some loads, by default those that count; of one task, or of some samples, by
+        default of all.
+        """
         where = _condition(run, loads)
         if task is not None:
             where += f" AND task = {quote(task)}"
+        if sample_ids is not None:
+            where += f" AND {in_list('sample_id', sample_ids.to_pylist())}"
         present = self._database.table(_TABLE).schema.names
         for batch in self._database.scan(_TABLE, [n for n in BASELINE.names if n in present], where):
             yield _complete(batch)

@@ -63,6 +63,11 @@ class Labels:
         parts = [pc.unique(batch["sample_id"]) for batch in self.scan(where, ["sample_id"])]
         return pc.unique(pa.chunked_array(parts, pa.string()))
 
+    def fields(self) -> list[str]:
+        """The names of the fields that have labels, sorted."""
+        parts = [pc.unique(batch["field"]) for batch in self.scan(None, ["field"])]
+        return sorted(pc.unique(pa.chunked_array(parts, pa.string())).to_pylist())
+
     def exists_other_than(self, label_ids: pa.Array, where: str) -> bool:
         """Whether any label that meets a condition has another id than these."""
         found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))

@@ -186,7 +186,7 @@ def _votes(
 
 
 class _Outcome:
-    """What becomes of each label of a consensus.
+    """What becomes of each label of a consensus. One that an earlier load has brought stays until nobody has it.
 
     those who have it   in the baseline   its class     what becomes of it
     ------------------  ----------------  ------------  ----------------------------------------------
@@ -209,7 +209,7 @@ class _Outcome:
         self._seen, self._people = answered.of_sample[sample], answered.people[sample]
         self._have = np.bincount(members.groups, minlength=len(of_group))
         needed = options.quorum * self._seen - _ROUNDING
-        few = np.bincount(members.groups, members.weights, len(of_group)) < needed
+        few = (np.bincount(members.groups, members.weights, len(of_group)) < needed) & ~known.is_accepted
         tie = votes.found.is_tie[of_group] & ~few
         is_known = known.rows >= 0
         of_accepted = votes.found.total[of_group] >= needed

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Ints, as_array, not_null, take_rows
+from ..arrays import Bools, Ints, as_array, as_mask, not_null, take_rows
 from ..labels import TOOL_KEY
 from ..lookup import look_up
 from ..merge.assignment import assign
 from ..similarity import sizes_of
 from .shapes import Members
 
-_NEW = "consensus"  # how the ids of labels begin that were not sent
+_NEW = "consensus"  # how the ids of labels begin that were not sent; a load has brought those of a baseline
 
 
 class Known(NamedTuple):
@@ -25,10 +25,12 @@ class Known(NamedTuple):
     Attributes:
         rows: the row of the baseline that it is; -1 for a new one.
         remote_ids: its id of the tool.
+        is_accepted: whether an earlier load has brought it.
     """
 
     rows: Ints
     remote_ids: pa.Array
+    is_accepted: Bools
 
 
 def known_labels(labels: pa.Table, members: Members, merged: pa.Table, base: pa.Table, samples: pa.Table) -> Known:
@@ -51,7 +53,8 @@ def known_labels(labels: pa.Table, members: Members, merged: pa.Table, base: pa.
         found = assign(unnamed[0], unnamed[1], (sizes_of(samples, sides[0]), sizes_of(samples, sides[1]))).rows
         rows[rest[found >= 0]] = left[found[found >= 0]]
     new = pc.binary_join_element_wise(_NEW, as_array(merged["annotator"]), as_array(merged["remote_id"]), "/")
-    return Known(rows, pc.coalesce(as_array(take_rows(base, rows)["remote_id"]), new))
+    sent = as_array(take_rows(base, rows)["remote_id"])
+    return Known(rows, pc.coalesce(sent, new), as_mask(pc.starts_with(sent, f"{_NEW}/")))
 
 
 def _by_id(labels: pa.Table, members: Members, base: pa.Table) -> Ints:

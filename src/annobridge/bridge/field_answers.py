@@ -1,0 +1,113 @@
+"""Answers that are in the dataset: a label field, or what a run has brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.arrays import set_columns
+from ..core.did_you_mean import did_you_mean
+from ..core.labels import BASELINE, LABELS, REMOTE, conform
+from ..core.merge.destination import split_baseline
+from ..exceptions import InvalidOption
+from ..store import baseline
+from ..store.labels import field_condition
+from ..store.run import Run
+from ..store.stores import Stores
+
+
+@dataclass(frozen=True)
+class FieldAnswer:
+    """The answer of one annotator, in the dataset.
+
+    Attributes:
+        name: the field, or the key of the run: who it is.
+        field: the label field that it is in; or the field of the run that people worked on.
+        run: the run, if what it brought last is not in a field of its own. Then the answer is what the tool had at its last load.
+        sample_ids: the samples that were answered; ``None`` for all.
+    """
+
+    name: str
+    field: str
+    run: Run | None
+    sample_ids: pa.Array | None
+
+    def scan(self, stores: Stores, sample_ids: pa.Array | None = None) -> Iterator[pa.RecordBatch]:
+        """The labels, of some samples or of all: ``LABELS``, or ``BASELINE``, of which ``labels`` makes the answer."""
+        if self.run is not None:
+            yield from stores.baseline.scan(self.run, sample_ids=sample_ids)
+            return
+        condition = field_condition([self.field])
+        if sample_ids is None:
+            yield from stores.labels.scan(condition)
+        else:
+            yield from stores.labels.of_samples(sample_ids, condition).to_batches()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """That of ``scan``."""
+        return LABELS if self.run is None else BASELINE
+
+    def labels(self, rows: pa.Table, field: str) -> pa.Table:
+        """The answer (``REMOTE``), as labels of ``field``, from rows of ``scan`` that have all labels of their samples."""
+        if self.run is not None:
+            rows = split_baseline(baseline.newest_rows(rows))[0]
+            rows = rows.filter(pc.equal(rows["field"], self.field))
+        given = rows.select([name for name in LABELS.names if name != "field"])
+        return set_columns(conform(given, REMOTE, remote_id="", field=field), remote_id=rows["label_id"])
+
+    def answered(self, sample_ids: pa.Array) -> pa.Array:
+        """Which of some samples were answered."""
+        if self.sample_ids is None:
+            return sample_ids
+        return sample_ids.filter(pc.is_in(sample_ids, value_set=self.sample_ids))
+
+
+def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -> list[FieldAnswer]:
+    """The answers of these names: label fields, or keys of runs.
+
+    A field into which loads have put the work on a run (``dest_field``) was answered on the samples of that run; any other one on
+    all samples. ``label_field`` is the field of runs that have several.
+
+    Raises:
+        InvalidOption: there is nothing of a name, one is given twice, or a run has several fields, or was not loaded.
+    """
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise InvalidOption(
+            f"answers={names!r} is not a list of different label fields, or keys of runs; give such a list."
+        )
+    runs = {run.anno_key: run for run in stores.runs.all_readable()}
+    fields = stores.labels.fields()
+    return [_find(stores, name, runs, fields, label_field) for name in names]
+
+
+def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], label_field: str | None) -> FieldAnswer:
+    if name in fields:
+        came_by = [run for run in runs.values() if name in _destinations(run)]
+        samples = [stores.runs.sample_ids(run.run_id) for run in came_by]
+        return FieldAnswer(name, name, None, pc.unique(pa.concat_arrays(samples)) if samples else None)
+    if name not in runs:
+        raise InvalidOption(
+            f"The dataset has no label field and no run {name!r}; {did_you_mean(name, [*fields, *runs])}"
+        )
+    run = runs[name]
+    of_run = list(run.schema.fields)
+    if label_field is None and len(of_run) > 1:
+        raise InvalidOption(f"The run {name!r} has the fields {', '.join(of_run)}; name one with label_field=.")
+    field = label_field or of_run[0]
+    if field not in of_run:
+        raise InvalidOption(f"The run {name!r} has no field {field!r}; it has {', '.join(of_run)}.")
+    loads = [load for load in run.loads if load.state == "applied"]
+    if not loads:
+        raise InvalidOption(f"The run {name!r} was not loaded yet; load it with load_annotations({name!r}) first.")
+    samples_of_run = stores.runs.sample_ids(run.run_id)
+    if field in loads[-1].destinations:
+        return FieldAnswer(name, loads[-1].destinations[field], None, samples_of_run)
+    return FieldAnswer(name, field, run, samples_of_run)
+
+
+def _destinations(run: Run) -> set[str]:
+    return {target for load in run.loads for target in load.destinations.values()}
