@@ -30,7 +30,20 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "doctor": {"core", "spill", "store"},
     "media": {"core", "display", "spill", "store"},
     "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
-    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "media", "store"},
+    "agreement": {"bridge", "core", "display", "store"},
+    "dataset": {
+        "agreement",
+        "backend",
+        "bridge",
+        "core",
+        "display",
+        "doctor",
+        "formats",
+        "history",
+        "ingest",
+        "media",
+        "store",
+    },
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
     "demo": {"backend", "bridge", "core", "dataset"},
 }

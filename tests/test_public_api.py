@@ -8,12 +8,12 @@ import sys
 import annobridge as ab
 
 PUBLIC = """
-Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults Answer BackendError Broken Capabilities
-CheckReport Classification ConfigError Conflict Consensus Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
+Adoption Agreement AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults Answer BackendError Broken
+Capabilities CheckReport Classification ConfigError Conflict Consensus Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 Difference DoctorReport Download EditorWarning Edits Ellipse ExecutorError ExportReport FinishedWork FoundTask Gone ImportReport
 InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport
 Media MediaReport MergeError MergePlan Message MissingCredential OptimizeReport Polyline PushPlan PushReport Pushed
-Receipt RefusedTaskWarning Rejected RepointReport ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound
+Quality Receipt RefusedTaskWarning Rejected RepointReport ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound
 Sample SampleNotFound Scalar SchemaError Segmentation SentBack SentBackReport Skeleton Snapshot StalePlan Status
 StorageReport StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning
 Unsupported View annotation_config attach check_storage create_dataset export_dataset export_metadata has_attribute

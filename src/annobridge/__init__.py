@@ -67,6 +67,8 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         LabelCount as LabelCount,
         has_attribute as has_attribute,
     )
+    from .agreement.agreement import Agreement as Agreement
+    from .agreement.quality import Quality as Quality
     from .core.agreement.consensus import Consensus as Consensus
     from .doctor import DoctorReport as DoctorReport
     from .doctor.storage import StorageReport as StorageReport, check_storage as check_storage
@@ -144,6 +146,8 @@ _HOMES = {
     "Snapshot": "store.snapshots",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
+    "Agreement": "agreement.agreement",
+    "Quality": "agreement.quality",
     "Consensus": "core.agreement.consensus",
     "Adoption": "bridge.adoption",
     "AnnotationResults": "bridge.results",

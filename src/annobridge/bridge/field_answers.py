@@ -12,6 +12,7 @@ from ..core.arrays import set_columns
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import BASELINE, LABELS, REMOTE, conform
 from ..core.merge.destination import split_baseline
+from ..core.schema import LabelSchema, infer
 from ..exceptions import InvalidOption
 from ..store import baseline
 from ..store.labels import field_condition
@@ -111,3 +112,18 @@ def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], la
 
 def _destinations(run: Run) -> set[str]:
     return {target for load in run.loads for target in load.destinations.values()}
+
+
+def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelSchema:
+    """The schema of a field with the classes and attributes of several answers.
+
+    Raises:
+        InvalidSchema: the answers have labels of several types.
+    """
+    stats = infer.describe(batch for answer in answers for batch in _labels(stores, answer, field))
+    return LabelSchema.parse([field], {}, stats)
+
+
+def _labels(stores: Stores, answer: FieldAnswer, field: str) -> Iterator[pa.RecordBatch]:
+    for batch in answer.scan(stores):
+        yield from answer.labels(pa.Table.from_batches([batch]), field).to_batches()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from ..backend.checked import CheckedBackend
-from ..core.schema import LabelSchema, infer
 from ..exceptions import InvalidOption
 from ..settings import config
 from ..store.remote import absolute
@@ -57,19 +54,7 @@ def results(
                 f"The run {key!r} is another one than of these answers into {into!r}; give another anno_key=."
             )
         return AnnotationResults(stores, run, tool)
-    schema = _schema(stores, found, into)
+    schema = field_answers.schema(stores, [*found, field_answers.FieldAnswer(into, into, None, None)], into)
     arguments: Mapping[str, Any] = {"label_schema": schema.to_dict()}
     run = annotate.send(stores, stages, key, arguments, CheckedBackend(tool), "filepath", False, False, Execution())
     return AnnotationResults(stores, run, tool)
-
-
-def _schema(stores: Stores, found: Sequence[field_answers.FieldAnswer], into: str) -> LabelSchema:
-    """The schema of the field, with the classes and attributes of all answers, and its own."""
-    answers = [*found, field_answers.FieldAnswer(into, into, None, None)]
-    stats = infer.describe(batch for answer in answers for batch in _labels(stores, answer, into))
-    return LabelSchema.parse([into], {}, stats)
-
-
-def _labels(stores: Stores, answer: field_answers.FieldAnswer, field: str) -> Iterator[pa.RecordBatch]:
-    for batch in answer.scan(stores):
-        yield from answer.labels(pa.Table.from_batches([batch]), field).to_batches()

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
-from ..backend.values import GONE, Receipt, Status
+from ..backend.values import GONE, Answer, Receipt, Status
 from ..display import html
 from ..exceptions import Gone, InvalidOption
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Load, Run
@@ -48,6 +48,19 @@ class AnnotationResults(Loads):
     def with_baseline(self, receipt: Receipt) -> Receipt:
         """A receipt with the current baseline, as ``AnnotationBackend.download`` takes it."""
         return replace(receipt, baseline=baseline_of(self._stores, self.run, receipt.task))
+
+    def answers_of(self, receipt: Receipt) -> list[Answer]:
+        """What each person has made of a task. Raises ``InvalidOption`` if the tool has one answer for each sample."""
+        if not self.backend.capabilities.answers:
+            raise InvalidOption(
+                f"{self.backend.name} has one answer for each sample, so there is nothing to compare in the run {self.anno_key!r}; "
+                "give several runs, or label fields."
+            )
+        return self._checked.answers(self.with_baseline(receipt))
+
+    def annotators(self) -> list[str]:
+        """Who has answered the run, where several people answer the same samples."""
+        return sorted({answer.annotator for receipt in self.receipts() for answer in self.answers_of(receipt)})
 
     def status(self) -> dict[str, Any]:
         """The state of the run and of each task, with counts of samples by the states of the tool, and of those that people have

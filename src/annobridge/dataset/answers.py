@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..display.progress import ProgressChoice
-from ..store.stores import Stores
-from ..store.views import Stage
-from .no_new_attributes import NoNewAttributes
+from ..exceptions import InvalidOption
+from .annotation import AnnotationVerbs
 
 if TYPE_CHECKING:
+    from ..agreement.agreement import Agreement
+    from ..agreement.parts import Answers
+    from ..agreement.quality import Quality
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.reports import LoadReport
@@ -19,20 +22,14 @@ if TYPE_CHECKING:
     from ..core.agreement.consensus import Consensus
 
 
-class AnswerVerbs(NoNewAttributes):
+class AnswerVerbs(AnnotationVerbs):
     """What ``Dataset`` and ``View`` do with the answers of several annotators. An answer is a label field, or the key of a run."""
 
     __slots__ = ()
 
-    @property
     @abstractmethod
-    def stores(self) -> Stores:
-        """The tables of the dataset."""
-
-    @property
-    @abstractmethod
-    def stages(self) -> tuple[Stage, ...]:
-        """The chain of stages that chooses the samples."""
+    def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> AnswerVerbs:
+        """The samples with these ids."""
 
     def merge_annotations(
         self,
@@ -102,6 +99,115 @@ class AnswerVerbs(NoNewAttributes):
 
         run = self._merging(answers, into, anno_key, label_field)
         return run.plan(consensus=consensus or Consensus(), **options)
+
+    def compare_annotations(
+        self,
+        answers: Sequence[str] | str,
+        iou: float = 0.5,
+        label_field: str | None = None,
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> Agreement:
+        """How far the answers of several annotators agree: by pair, class, attribute and image.
+
+        Args:
+            answers: label fields, or keys of runs that were loaded; or the key of one run that several people answer in its tool.
+            iou: how alike two shapes have to be to be one object: the intersection over union, or the similarity of points.
+            label_field: the field of runs that have several.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend of a run that is compared in its tool.
+
+        Raises:
+            InvalidOption: there is no such answer, or one only.
+            InvalidSchema: the answers have labels of several types.
+        """
+        from ..agreement.agreement import Agreement, compared
+
+        found = self._answers(answers, None, label_field, backend_options)
+        counts, names, _ = compared(self.stores, found, iou, False, progress)
+        if len(names) < 2:
+            raise InvalidOption(
+                f"There is the answer of one annotator only ({', '.join(names) or 'none'}), so there is nothing to compare."
+            )
+        return Agreement(counts, names, iou, self.select)
+
+    def annotation_quality(
+        self,
+        answers: Sequence[str] | str,
+        truth: str | None = None,
+        iou: float = 0.5,
+        label_field: str | None = None,
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> Quality:
+        """How good each annotator is, against the truth: by class and attribute, with intervals.
+
+        Args:
+            answers: as in ``compare_annotations``.
+            truth: a label field, or the key of a run, that is trusted. For the answers of one run in its tool, by default what
+                the tool takes for the truth, as CVAT's ground-truth job.
+            iou: as in ``compare_annotations``.
+            label_field: as in ``compare_annotations``.
+            progress: as in ``annotate``.
+            **backend_options: as in ``compare_annotations``.
+
+        Raises:
+            InvalidOption: there is no such answer, or no truth.
+            InvalidSchema: the answers have labels of several types.
+        """
+        from ..agreement.agreement import compared
+        from ..agreement.quality import Quality
+
+        found = self._answers(answers, truth, label_field, backend_options)
+        counts, _, used = compared(self.stores, found, iou, True, progress)
+        if used is None:
+            raise InvalidOption("There is no truth to compare with; give truth=, a label field that is trusted.")
+        return Quality(counts, used, iou)
+
+    def load_answers(
+        self, anno_key: str, dest_field: str = "{field}_{annotator}", **options: Any
+    ) -> dict[str, LoadReport]:
+        """Load the answer of each annotator of a run into a field of its own; the field that was sent stays as it is.
+
+        Args:
+            anno_key: the run.
+            dest_field: the name of each field, with ``{field}`` and ``{annotator}``. In a name, what is not a letter, a digit or
+                ``_`` becomes ``_``.
+            **options: those of ``load_annotations``.
+
+        Returns:
+            Annotator → what was loaded.
+
+        Raises:
+            InvalidOption: the tool has one answer for each sample, or two annotators would share a field.
+        """
+        run = self.load_annotation_results(anno_key)
+        fields = run.run.schema.fields
+        places = {
+            name: {field: dest_field.format(field=field, annotator=re.sub(r"\W", "_", name)) for field in fields}
+            for name in run.annotators()
+        }
+        taken = [place for of_one in places.values() for place in of_one.values()]
+        if twice := [place for place in taken if taken.count(place) > 1]:
+            raise InvalidOption(
+                f"Two answers would go to the field {twice[0]!r}; give dest_field= with {{field}} and {{annotator}}."
+            )
+        return {
+            name: self.load_annotations(anno_key, dest_field=place, annotator=name, **options)
+            for name, place in places.items()
+        }
+
+    def _answers(
+        self, names: Sequence[str] | str, truth: str | None, label_field: str | None, backend_options: dict[str, Any]
+    ) -> Answers:
+        from ..agreement.parts import OfFields, OfRun
+        from ..store import views
+
+        given = [names] if isinstance(names, str) else list(names)
+        if len(given) == 1 and self.has_annotation_run(given[0]):
+            return OfRun(self.stores, self.load_annotation_results(given[0], **backend_options), truth)
+        samples = views.resolve(self.stores, self.stages).sample_ids
+        return OfFields(self.stores, samples, given if truth is None else [*given, truth], truth, label_field)
 
     def _merging(
         self, answers: Sequence[str], into: str, anno_key: str | None, label_field: str | None

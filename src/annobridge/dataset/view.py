@@ -22,14 +22,13 @@ from ..store.labels import field_condition
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
-from .annotation import AnnotationVerbs
 from .answers import AnswerVerbs
 from .arrow_stream import ArrowStream
 from .export import ExportReport, losses, write
 from .queries import LabelCount
 
 
-class View(AnnotationVerbs, AnswerVerbs):
+class View(AnswerVerbs):
     """Samples of a dataset, selected by a chain of stages that LanceDB evaluates on each access."""
 
     __slots__ = ("__weakref__", "_stages", "_stores")

@@ -1,0 +1,135 @@
+"""The answers of several annotators, some samples at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..bridge import field_answers
+from ..bridge.field_answers import FieldAnswer
+from ..bridge.results import AnnotationResults
+from ..core.agreement.given import Given
+from ..core.arrays import is_rotated
+from ..core.labels import REMOTE, SINGLE
+from ..core.merge.fields import with_fields
+from ..store.by_task import ByTask
+from ..store.stores import Stores
+
+PART = 2_000  # samples
+FIELD = "labels"  # the name of the common field
+
+
+class Part(NamedTuple):
+    """The answers for some samples, and the name of the one that is the truth, if there is one."""
+
+    given: list[Given]
+    truth: str | None
+
+
+class Answers(Protocol):
+    """The answers of several annotators.
+
+    Attributes:
+        single: the fields that hold one label per sample.
+        count: how many samples there are.
+    """
+
+    single: list[str]
+    count: int
+
+    def parts(self) -> Iterator[Part]:
+        """Some samples after the other."""
+        ...
+
+
+class OfFields:
+    """Answers that are in the dataset: label fields, and what runs have brought.
+
+    Args:
+        stores: the dataset.
+        sample_ids: the samples.
+        names: of the fields and runs.
+        truth: that of them that is the truth.
+        label_field: the field of runs that have several.
+
+    Raises:
+        InvalidOption: there is no such answer.
+        InvalidSchema: the answers have labels of several types.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        sample_ids: pa.Array,
+        names: Sequence[str],
+        truth: str | None = None,
+        label_field: str | None = None,
+    ) -> None:
+        self._stores, self._ids, self._truth = stores, sample_ids, truth
+        self._answers = field_answers.find(stores, names, label_field)
+        spec = field_answers.schema(stores, self._answers, FIELD).fields[FIELD]
+        self.single = [FIELD] if spec.type in SINGLE else []
+        self.count = len(sample_ids)
+
+    def parts(self) -> Iterator[Part]:
+        """Some samples after the other, whose labels are regrouped on disk."""
+        parts = ByTask([self._ids.slice(at, PART) for at in range(0, len(self._ids), PART)])
+        with ExitStack() as files:
+            grouped = []
+            for answer in self._answers:
+                groups = parts.by_sample(answer.schema, answer.scan(self._stores))
+                files.callback(groups.close)
+                grouped.append(groups)
+            for number, ids in enumerate(parts.sample_ids):
+                given = [_given(a, groups.get(number), ids) for a, groups in zip(self._answers, grouped, strict=True)]
+                yield Part([one for one in given if len(one.samples)], self._truth)
+
+
+def _given(answer: FieldAnswer, rows: pa.Table, sample_ids: pa.Array) -> Given:
+    samples = answer.answered(sample_ids)
+    labels = answer.labels(rows.combine_chunks(), FIELD)
+    return Given(answer.name, labels.filter(pc.is_in(labels["sample_id"], value_set=samples)), samples)
+
+
+class OfRun:
+    """The answers of several annotators to one run, which the tool has.
+
+    Args:
+        stores: the dataset.
+        results: the run.
+        truth: a label field with the truth; by default, the answer that the tool takes for it.
+    """
+
+    def __init__(self, stores: Stores, results: AnnotationResults, truth: str | None = None) -> None:
+        self._stores, self._results = stores, results
+        self._truth = field_answers.find(stores, [truth]) if truth is not None else []
+        schema = results.run.schema
+        self.single = [name for name, spec in schema.fields.items() if spec.type in SINGLE]
+        self.count = len(stores.runs.sample_ids(results.run.run_id))
+
+    def parts(self) -> Iterator[Part]:
+        """One task after the other."""
+        schema = self._results.run.schema
+        for receipt in self._results.receipts():
+            answers = self._results.answers_of(receipt)
+            given = [Given(a.annotator, with_fields(a.labels, schema), a.samples) for a in answers]
+            truths = [a.annotator for a in answers if a.is_truth]
+            samples = pc.unique(pa.chunked_array([one.samples for one in given], pa.string()))
+            for truth in self._truth:
+                rows = pa.Table.from_batches(truth.scan(self._stores, samples), truth.schema).combine_chunks()
+                given.append(Given(truth.name, truth.labels(rows, next(iter(schema.fields))), truth.answered(samples)))
+                truths = [truth.name]
+            yield Part(given, truths[0] if truths else None)
+
+
+def sizes(stores: Stores, part: Part) -> pa.Table:
+    """sample_id, width and height of the images that have turned boxes."""
+    turned = [one.labels["sample_id"].filter(pa.array(is_rotated(one.labels["rotation"]))) for one in part.given]
+    ids = pc.unique(
+        pa.chunked_array([chunk for some in turned for chunk in some.chunks], REMOTE.field("sample_id").type)
+    )
+    return stores.samples.rows(ids, ["sample_id", "width", "height"])
