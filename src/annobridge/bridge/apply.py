@@ -11,6 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrays import as_array
 from ..core.labels import LABELS
 from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
@@ -49,7 +50,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     rows = outcome.streams.rows
     is_empty = not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows
     marks = {} if outcome.left else outcome.marks  # of tasks of which everything is taken
-    if is_empty and not rows["states"] and not marks:
+    if is_empty and not rows["states"] and not rows["answered"] and not marks:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
@@ -58,6 +59,10 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
             raise StalePlan("Which fields are protected was changed since this plan was made; plan again.")
         require_samples(stores, outcome.streams, run)
         _require_usable_destinations(stores, outcome)
+        if rows["answered"]:
+            sample_ids = as_array(outcome.streams.table("answered")["sample_id"])
+            for field in outcome.destinations.values():
+                stores.answered.add(run, field, sample_ids)
         if rows["states"]:  # facts about the work in the tool, which count even if this process ends now
             stores.sample_states.add(run, outcome.streams.reader("states"))
         if is_empty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -70,8 +70,8 @@ class FieldAnswer:
 def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -> list[FieldAnswer]:
     """The answers of these names: label fields, or keys of runs.
 
-    A field into which loads have put the work on a run (``dest_field``) was answered on the samples of that run; any other one on
-    all samples. ``label_field`` is the field of runs that have several.
+    A field into which loads have put the answer of an annotator, or the work on a run, was answered on the samples of that; any
+    other one on all samples. ``label_field`` is the field of runs that have several.
 
     Raises:
         InvalidOption: there is nothing of a name, one is given twice, or a run has several fields, or was not loaded.
@@ -87,9 +87,7 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
 
 def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], label_field: str | None) -> FieldAnswer:
     if name in fields:
-        came_by = [run for run in runs.values() if name in _destinations(run)]
-        samples = [stores.runs.sample_ids(run.run_id) for run in came_by]
-        return FieldAnswer(name, name, None, pc.unique(pa.concat_arrays(samples)) if samples else None)
+        return FieldAnswer(name, name, None, _answered(stores, name, runs))
     if name not in runs:
         raise InvalidOption(
             f"The dataset has no label field and no run {name!r}; {did_you_mean(name, [*fields, *runs])}"
@@ -104,14 +102,22 @@ def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], la
     loads = [load for load in run.loads if load.state == "applied"]
     if not loads:
         raise InvalidOption(f"The run {name!r} was not loaded yet; load it with load_annotations({name!r}) first.")
-    samples_of_run = stores.runs.sample_ids(run.run_id)
     if field in loads[-1].destinations:
-        return FieldAnswer(name, loads[-1].destinations[field], None, samples_of_run)
-    return FieldAnswer(name, field, run, samples_of_run)
+        place = loads[-1].destinations[field]
+        return FieldAnswer(name, place, None, _answered(stores, place, runs))
+    return FieldAnswer(name, field, run, stores.runs.sample_ids(run.run_id))
 
 
-def _destinations(run: Run) -> set[str]:
-    return {target for load in run.loads for target in load.destinations.values()}
+def _answered(stores: Stores, field: str, runs: Mapping[str, Run]) -> pa.Array | None:
+    """The samples of which a field has an answer: as loads of one annotator's answer say, or those of the runs that went there;
+    ``None`` for all.
+    """
+    known = stores.answered.sample_ids(field)
+    if known is not None:
+        return known
+    came_by = [run for run in runs.values() if field in {t for load in run.loads for t in load.destinations.values()}]
+    samples = [stores.runs.sample_ids(run.run_id) for run in came_by]
+    return pc.unique(pa.concat_arrays(samples)) if samples else None
 
 
 def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelSchema:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ..backend.values import Download
 from ..core.arrays import Bools, Ints, as_array, as_mask, count_in, equal, filter_rows, index_of, not_null, set_columns
-from ..core.labels import BASELINE, COMMENTS, REVIEWED
+from ..core.labels import BASELINE, COMMENTS, REMOTE, REVIEWED
 from ..core.lookup import look_up
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.disputed import disputes
@@ -43,10 +43,11 @@ from .plan_jobs import Job, LoadContext, Planned, TaskToPlan
 from .reading import Read, reading
 from .scope import chosen_by_state
 
+SAMPLE_IDS = pa.schema([REMOTE.field("sample_id")])
 STREAMS = {
     "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
     "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
-    "comments": COMMENTS, "states": REVIEWED,
+    "comments": COMMENTS, "states": REVIEWED, "answered": SAMPLE_IDS,
 }  # fmt: skip
 _NOT_TAKEN = ("refused", "conflicts", "dropped", "unexpected")  # what may not be taken in full
 
@@ -229,6 +230,8 @@ class _JobPlanner:
         sent, copies = destination.split_baseline(base)
         theirs = pa.concat_tables(answered.theirs for answered in tasks).combine_chunks()
         returned = pa.concat_arrays([task.returned for task in tasks])
+        if context.options.annotator is not None:
+            self._streams.add("answered", pa.table([returned], schema=SAMPLE_IDS))
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         learned = BASELINE.empty_table()
         if not self._is_file:

@@ -48,6 +48,7 @@ _TABLES_OF_A_RUN = (
     "annotation_decisions",
     "annotation_sample_states",
     "annotation_marks",
+    "annotation_answered",
     "annotation_pushes",
 )
 

@@ -60,6 +60,13 @@ MARKS = pa.schema(
         pa.field("time", TIME, nullable=False),
     ]
 )
+ANSWERED = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("field", pa.string(), nullable=False),  # that an annotator's answer went to
+        pa.field("sample_id", pa.string(), nullable=False),
+    ]
+)
 PUSHES = BASELINE  # what a push is about to change in the tool; ``load`` is the number of the push
 RECORDED = pa.schema([*DECISIONS, pa.field("load", pa.int32(), nullable=False)])
 LEASES = "annotation_leases"  # a table without rows: leases are entries in its configuration, see ``lease``
@@ -84,9 +91,11 @@ SCHEMAS = {
     "annotation_sample_states": SAMPLE_STATES,
     "annotation_marks": MARKS,
     "annotation_pushes": PUSHES,
+    "annotation_answered": ANSWERED,
     LEASES: pa.schema([pa.field("name", pa.string())]),
 }
 # Tables that datasets of earlier versions lack; made when they are needed
 LATER = (
-    "annotation_decisions", "annotation_files", "annotation_sample_states", "annotation_marks", "annotation_pushes", LEASES,
+    "annotation_decisions", "annotation_files", "annotation_sample_states", "annotation_marks", "annotation_pushes",
+    "annotation_answered", LEASES,
 )  # fmt: skip

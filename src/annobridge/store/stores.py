@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..exceptions import StoreError
+from .answered import Answered
 from .attached_tables import AttachedSamples
 from .baseline import Baseline
 from .decisions import Protections, Recorded
@@ -37,6 +38,7 @@ class Stores:
     protections: Protections
     sample_states: SampleStates
     marks: Marks
+    answered: Answered
     pushes: Pushes
     fingerprints: Fingerprints
     snapshots: Snapshots
@@ -48,7 +50,7 @@ class Stores:
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
         return cls(
             database, samples, labels, Runs(database, Labels(database.newest)), Baseline(database), Recorded(database),
-            Protections(database), SampleStates(database), Marks(database), Pushes(database),
+            Protections(database), SampleStates(database), Marks(database), Answered(database), Pushes(database),
             Fingerprints(database), Snapshots(database),
         )  # fmt: skip
 
