@@ -69,7 +69,8 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
             if marks:
                 stores.marks.add(run, marks)
             return None
-        run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
+        reading, destinations = outcome.options.reading, outcome.destinations
+        run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=destinations, reading=reading)
         version = None
         try:
             stores.baseline.migrate()

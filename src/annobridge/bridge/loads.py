@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
+from ..core.agreement.consensus import Consensus
 from ..core.arrow_memory import system_memory
 from ..core.did_you_mean import did_you_mean
 from ..core.review.decisions import DECISIONS
@@ -65,7 +66,22 @@ class Loads:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         table, notes = decisions_of(decisions, self.run)
+        if options.get("consensus") is None and self._last_consensus(options) is not None:
+            options["consensus"] = self._last_consensus(options)
+            notes = [
+                *notes,
+                "The consensus of all annotators is taken, as by the last load; give consensus=False for none.",
+            ]
+        elif options.get("consensus") is False:
+            options["consensus"] = None
         return Options(**options, decisions=table), _Planning(progress, execution, notes)
+
+    def _last_consensus(self, options: Mapping[str, Any]) -> Consensus | None:
+        """The consensus that the last load took: without it, the next one would take its result back."""
+        last = self.run.consensus
+        if last is None or self.answers.is_file or options.get("annotator") is not None:
+            return None
+        return Consensus(**last)
 
     def _plan(self, options: Options, how: _Planning, handed_out: bool = False) -> MergePlan:
         self.run = self._stores.runs.get_idle(self.anno_key)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +109,13 @@ class Options:
             raise InvalidOption(
                 f"unexpected={self.unexpected!r} is not known; give one of {modes}, a dictionary of type to field, or a callable."
             )
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Whose answers are loaded, as ``Load.reading`` has it."""
+        if self.annotator is not None:
+            return {"annotator": self.annotator}
+        return {} if self.consensus is None else {"consensus": asdict(self.consensus)}
 
     @property
     def policy(self) -> Policy:

@@ -117,8 +117,8 @@ class Reviewed:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
         elif out.disputed:
             out.notes.append(
-                f"{_changes(out.disputed)} left for a decision, as too few of the annotators agree: annobridge review "
-                f"{out.run.anno_key}."
+                f"{_changes(out.disputed)} left for a decision, as too few of the annotators agree: "
+                f'"{_review_command(out.run.anno_key, str(out.options.consensus))}".'
             )
 
     def _last_about(self, change_ids: list[pa.Array]) -> Bools:
@@ -133,6 +133,11 @@ def _among(conflicts: pa.Table, decided: pa.Table) -> int:
         return 0
     keys = [row_keys(rows, ("label_id", "component")) for rows in (conflicts, decided)]
     return int(as_mask(pc.is_in(keys[0], value_set=keys[1])).sum())
+
+
+def _review_command(anno_key: str, consensus: str) -> str:
+    options = " ".join(f"--consensus {option}" for option in consensus.split(" "))
+    return f"annobridge review {anno_key} {options}"
 
 
 def _changes(count: int) -> str:

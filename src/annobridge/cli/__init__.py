@@ -9,6 +9,7 @@
 | ``annotate`` | annotate |
 | ``extend``, ``push``, ``adopt``, ``reviewed``, ``watch`` | the command of that name |
 | ``load`` | plan, load, undo |
+| ``answers`` | compare, quality, merge, load-answers |
 | ``review`` | review |
 | ``send_back`` | send-back |
 | ``history`` | snapshot, diff, history, optimize |
@@ -33,6 +34,7 @@ from . import show
 from .commands import (
     adopt,
     annotate,
+    answers,
     datasets,
     demo,
     extend,
@@ -98,6 +100,12 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
         "cleanup": (runs.cleanup, "annobridge cleanup round_1 street.lancedb --yes"),
         "rename": (runs.rename, "annobridge rename round_1 night_1 street.lancedb"),
         "forget": (runs.forget, "annobridge forget round_1 street.lancedb"),
+    },
+    "Several annotators": {
+        "load-answers": (answers.load_answers, "annobridge load-answers round_1 street.lancedb"),
+        "compare": (answers.compare, "annobridge compare objects_alice objects_bob street.lancedb"),
+        "merge": (answers.merge, "annobridge merge objects_alice objects_bob street.lancedb --into truth"),
+        "quality": (answers.quality, "annobridge quality objects_alice objects_bob street.lancedb --truth truth"),
     },
     "Settings": {
         "backends": (settings.backends, "annobridge backends --json"),

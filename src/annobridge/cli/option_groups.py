@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..dataset import Dataset, View
 
 LAST = "last"
-DEFAULT = "default"
+DEFAULT, NONE = "default", "none"
 
 
 def with_option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,8 +130,9 @@ class Merging:
     consensus: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="default | NAME=VALUE",
-            help="Load the consensus of all annotators; quorum=, iou=, geometry=, classes=, weights.ANNOTATOR= (repeatable).",
+            metavar="default | none | NAME=VALUE",
+            help="Load the consensus of all annotators: quorum=, iou=, geometry=, classes=, weights.ANNOTATOR= (repeatable). By "
+            "default as the last load.",
         ),
     ] = None
 
@@ -204,19 +205,22 @@ def policy(texts: list[str] | None) -> Any:
     return parse_one_or_pairs(texts, "--conflicts", "attributes=ours") or "theirs"
 
 
-def consensus_of(texts: list[str] | None) -> Consensus | None:
-    """The argument ``consensus`` of texts as ``quorum=0.6``, or ``default``."""
+def consensus_of(texts: list[str] | None) -> Consensus | bool | None:
+    """The argument ``consensus`` of texts as ``quorum=0.6``, or ``default`` or ``none``."""
     from ..core.agreement.consensus import Consensus
 
     if not texts:
         return None
+    if texts == [NONE]:
+        return False
     given: dict[str, Any] = {"weights": {}}
     pairs = parse_pairs([text for text in texts if text != DEFAULT], "--consensus", "quorum=0.6")
     for name, text in pairs.items():
         option, dot, annotator = name.partition(".")
         if option not in Consensus.__dataclass_fields__ or bool(dot) != (option == "weights"):
             raise InvalidOption(
-                f"--consensus {name}={text} is not known; give default, quorum=, iou=, geometry=, classes= or weights.ANNOTATOR=."
+                f"--consensus {name}={text} is not known; give default, none, quorum=, iou=, geometry=, classes=, or "
+                "weights.ANNOTATOR=."
             )
         value = text if option in ("geometry", "classes") else _number(text, name)
         if dot:

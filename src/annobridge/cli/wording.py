@@ -16,6 +16,10 @@ from typing import Any
 
 COMMANDS = {
     "load_annotations": "load",
+    "merge_annotations": "merge",
+    "compare_annotations": "compare",
+    "annotation_quality": "quality",
+    "load_answers": "load-answers",
     "plan_annotations": "plan",
     "undo_annotations": "undo",
     "resume_annotation": "resume",
@@ -54,7 +58,9 @@ OPTIONS = {
     "folder": "--folder",
     "force": "--force",
     "id": "--id",
+    "into": "--into",
     "invalid": "--invalid",
+    "iou": "--iou",
     "format": "--format",
     "label_field": "--field",
     "label_schema": "--schema",
@@ -74,6 +80,7 @@ OPTIONS = {
     "table": "--table",
     "tags": "--tag",
     "tasks": "--task",
+    "truth": "--truth",
     "undecided": "--undecided",
     "unexpected": "--unexpected",
     "where": "--where",

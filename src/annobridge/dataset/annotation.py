@@ -151,7 +151,7 @@ class AnnotationVerbs(NoNewAttributes):
         reviewed_only: bool = False,
         since: str | datetime | None = None,
         annotator: str | None = None,
-        consensus: Consensus | None = None,
+        consensus: Consensus | bool | None = None,
         executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,
@@ -194,7 +194,8 @@ class AnnotationVerbs(NoNewAttributes):
             annotator: whose answer is loaded, where several people answered the same samples; by default, the one that the tool
                 takes. Samples that this person did not answer stay as they are.
             consensus: make one answer of those of all annotators, as an ``annobridge.Consensus`` says. What fewer than its quorum
-                have is left for a decision: it is among the changes of the plan, and loaded only if somebody accepts it.
+                have is left for a decision: it is among the changes of the plan, and loaded only if somebody accepts it. By
+                default, as the last load did; ``False`` for none.
             executor: where the tasks are downloaded and merged: ``"local"`` (processes of this machine), ``"dask"``, ``"ray"``, or
                 another one that is installed; or an object with ``submit``, as those of ``concurrent.futures``. By default as the
                 settings say, or ``"local"``. The result is the same with any.

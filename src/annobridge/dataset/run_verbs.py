@@ -106,7 +106,7 @@ class RunVerbs(NoNewAttributes):
         reviewed_only: bool = False,
         since: str | datetime | None = None,
         annotator: str | None = None,
-        consensus: Consensus | None = None,
+        consensus: Consensus | bool | None = None,
         executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,

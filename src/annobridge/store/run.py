@@ -40,6 +40,8 @@ class Load:
     destinations: Mapping[str, str] = field(
         default_factory=dict
     )  # field of the run → field that its labels went to instead
+    # Whose answers it took, where several people answer: {"annotator": name}, {"consensus": its options}, or nothing
+    reading: Mapping[str, Any] = field(default_factory=dict)
     undone: int | None = None  # while undoing: the version that this was planned on; then the one that it made
     first_task: int = 0  # of an extension: the number of its first task
 
@@ -112,6 +114,12 @@ class Run:
         """Number of each load in ``applied_loads`` → the version of ``labels`` after it."""
         made = {load.number: load.version or load.since for load in self.loads}
         return {number: made.get(number, self.labels_version) for number in self.applied_loads}
+
+    @property
+    def consensus(self) -> Mapping[str, Any] | None:
+        """The options of the consensus that the last load took, if it took one; loads of one annotator do not count."""
+        taken = [load.reading for load in self.loads if load.state == "applied" and "annotator" not in load.reading]
+        return taken[-1].get("consensus") if taken else None
 
     @property
     def fields(self) -> set[str]:

@@ -261,8 +261,9 @@ class Runs(RunTasks):
         return self.update(run, loads=run.with_state(push, "pushed", counts=dict(counts)))
 
     def begin_load(
-        self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None
-    ) -> tuple[Run, Load]:
+        self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> tuple[Run, Load]:  # fmt: skip
         """Announce a load, or the undoing of one, in the ledger.
 
         Args:
@@ -271,6 +272,7 @@ class Runs(RunTasks):
             since: the version of ``labels`` that the load was planned on.
             undo: the load to undo.
             destinations: field of the run → field that its labels go to instead.
+            reading: whose answers it takes.
         """
         lease = hold.lease
         mark: dict[str, Any] = {"token": lease.token, "owner": lease.owner, "time": lease.since}
@@ -278,7 +280,10 @@ class Runs(RunTasks):
             load = replace(undo, state="undoing", undone=since, **mark)
             loads = tuple(load if known.number == load.number else known for known in run.loads)
         else:
-            load = Load(run.next_load_number, "applying", since=since, destinations=dict(destinations or {}), **mark)
+            load = Load(
+                run.next_load_number, "applying", since=since, destinations=dict(destinations or {}),
+                reading=dict(reading or {}), **mark,
+            )  # fmt: skip
             loads = (*run.loads, load)
         return self.update(run, loads=loads), load
 

@@ -72,6 +72,17 @@ class Consensus:
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < np.inf:
                 raise InvalidOption(f"The weight {weight!r} of {name!r} is not a number above 0; correct it.")
 
+    def __str__(self) -> str:
+        """The options that are not as by default, as on the command line.
+
+        >>> str(Consensus(0.6, weights={"alice": 2}))
+        'quorum=0.6 weights.alice=2'
+        """
+        plain = Consensus()
+        names = ("quorum", "iou", "geometry", "classes")
+        chosen = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(plain, name)]
+        return " ".join([*chosen, *(f"weights.{name}={weight}" for name, weight in self.weights.items())]) or "default"
+
 
 @dataclass
 class Agreed:
