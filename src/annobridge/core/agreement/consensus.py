@@ -22,12 +22,12 @@ from .given import Answered, Given, all_labels
 from .known import Known, known_labels, track_numbers
 from .objects import Objects, objects_of
 from .shapes import GEOMETRIES, MEDIAN, WEIGHTED, Members, merged_shapes
-from .similar import Pairs, similar_pairs
+from .similar import Pairs, known_pairs, similar_pairs, united
 from .votes import Votes, vote
 
 VOTE = "vote"
 CLASSES = (VOTE, WEIGHTED)
-SAME_CLASS = 0.25  # what an equal class adds to the similarity of a pair
+SAME_CLASS, SAME_ID = 0.25, 2.0  # what an equal class, or an equal id, adds to the similarity of a pair
 _ROUNDING = 1e-9  # shares that miss the quorum by less have it
 
 
@@ -135,16 +135,19 @@ def agree(
     labels, annotators = all_labels(given)
     objects = objects_of(labels, annotators)
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))
-    pairs = similar_pairs(labels, annotators, objects, options.iou, several, sizes_of(samples, labels))
+    alike = similar_pairs(labels, annotators, objects, options.iou, several, sizes_of(samples, labels))
+    known = known_pairs(labels, annotators, objects, base)
+    pairs, is_known = united(alike, known)
     weights_of = answered.weights[annotators]
     classes = class_codes(labels)[0][objects.first]
     same_class = classes[pairs.left] == classes[pairs.right]
-    cluster = clusters(annotators[objects.first], pairs, pairs.similarity + SAME_CLASS * same_class)
+    scores = pairs.similarity + SAME_CLASS * same_class + SAME_ID * is_known
+    cluster = clusters(annotators[objects.first], pairs, scores)
     groups = _groups(labels, objects, cluster, pairs, weights_of)
     merged = merged_shapes(labels, groups.members, options.geometry)
-    known = known_labels(labels, groups.members, merged, base, samples)
-    votes = _votes(labels, weights_of, objects, cluster, groups, base, known)
-    return _Outcome(labels, groups, merged, base, known, votes, answered, options, copied).agreed()
+    identity = known_labels(labels, groups.members, merged, base, samples)
+    votes = _votes(labels, weights_of, objects, cluster, groups, base, identity)
+    return _Outcome(labels, groups, merged, base, identity, votes, answered, options, copied).agreed()
 
 
 class _Groups(NamedTuple):

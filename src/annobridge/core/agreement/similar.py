@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import similarity
-from ..arrays import Bools, Ints, as_array, as_mask, is_rotated, replace_values, set_columns
+from ..arrays import Bools, Ints, as_array, as_mask, is_rotated, replace_values, set_columns, take_rows
 from ..best_pairs import in_groups
 from ..codes import row_codes
+from ..compare import equal_rows
 from ..flat_points import FlatPoints
+from ..labels import COMPONENTS, TOOL_KEY
+from ..lookup import look_up
 from ..similarity import Floats
 from ..turned_boxes import corners
 from .objects import Objects
@@ -71,6 +74,36 @@ def similar_pairs(
     return _concatenated([alone, summed.take(summed.similarity >= least)])
 
 
+def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, base: pa.Table) -> Pairs:
+    """The pairs of objects of different annotators that are one label which was sent, by its id, wherever they are now.
+
+    Args:
+        labels: ``REMOTE`` of all annotators.
+        annotators: the annotator of each label, as a number.
+        objects: what the labels belong to.
+        base: ``REMOTE``, what was sent.
+    """
+    row = look_up(labels, base, TOOL_KEY).at if base.num_rows else np.full(labels.num_rows, -1)
+    known = np.flatnonzero(row >= 0)
+    found = []
+    for i, j in in_groups(row, row, known, known):
+        counts = (i < j) & (annotators[i] != annotators[j])
+        found.append(Pairs(objects.of_label[i[counts]], objects.of_label[j[counts]], np.ones(int(counts.sum()))))
+    pairs, _ = _summed(_concatenated(found), np.ones(sum(len(pairs.left) for pairs in found)))
+    return pairs._replace(similarity=np.ones(len(pairs.left)))
+
+
+def united(alike: Pairs, known: Pairs) -> tuple[Pairs, Bools]:
+    """The pairs of both, each once, and which are among the second; those keep the similarity that they have among the first."""
+    if not len(known.left):
+        return alike, np.zeros(len(alike.left), bool)
+    size = int(max(alike.right.max(initial=0), known.right.max())) + 1
+    codes = [pairs.left * size + pairs.right for pairs in (alike, known)]
+    new = ~np.isin(codes[1], codes[0])
+    both = _concatenated([alike, known.take(new)._replace(similarity=np.zeros(int(new.sum())))])
+    return both, np.concatenate([np.isin(codes[0], codes[1]), np.ones(int(new.sum()), bool)])
+
+
 def _groups(labels: pa.Table, by_class: Bools) -> Ints:
     """The labels that can be alike have the same number."""
     groups = row_codes([labels], ("sample_id", "field", "frame_number", "kind"))[0]
@@ -108,6 +141,7 @@ class _Shapes:
 
     def __init__(self, labels: pa.Table, sizes: Floats) -> None:
         kind = as_array(labels["kind"])
+        self._spatial = labels.select(COMPONENTS["spatial"])
         self._of_image = as_mask(pc.is_in(kind, pa.array(_OF_IMAGES)))
         self._extents = similarity.extents(labels, sizes)
         turned = is_rotated(labels["rotation"])
@@ -118,15 +152,26 @@ class _Shapes:
 
     def similarity(self, i: Ints, j: Ints) -> Floats:
         """Of pairs of labels."""
-        found = similarity.overlaps(self._extents[i], self._extents[j])
+        a, b = self._extents[i], self._extents[j]
+        found = similarity.overlaps(a, b)
+        # Equal shapes are alike, even those without an area, and points of which none is known.
+        same = np.flatnonzero(((a == b) | (np.isnan(a) & np.isnan(b))).all(axis=1))
+        same = same[self._equal(i[same], j[same])]
         at = np.flatnonzero((self._finer[i] | self._finer[j]) & (found > 0))
         if at.size:
-            a, b = self._extents[i[at]], self._extents[j[at]]
-            windows = np.hstack([np.fmin(a[:, :2], b[:, :2]), np.fmax(a[:, 2:], b[:, 2:])])
+            windows = np.hstack([np.fmin(a[at, :2], b[at, :2]), np.fmax(a[at, 2:], b[at, 2:])])
             rows = (similarity.shapes_of(self._labels, side[at]) for side in (i, j))
             finer = [similarity.refined(*pair) for pair in zip(*rows, windows, strict=True)]
             found[at] = np.nan_to_num(np.array(finer))
+        found[same] = 1.0
         return np.where(self._of_image[i], 1.0, found)
+
+    def _equal(self, i: Ints, j: Ints) -> Bools:
+        sides = [take_rows(self._spatial, rows) for rows in (i, j)]
+        found = np.ones(len(i), bool)
+        for name in self._spatial.column_names:
+            found &= equal_rows(*(as_array(side[name]) for side in sides))
+        return found
 
 
 def _comparable(labels: pa.Table, sizes: Floats, with_boxes: bool) -> pa.Table:
