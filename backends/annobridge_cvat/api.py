@@ -54,7 +54,7 @@ _LABEL = {
 }  # fmt: skip
 _JOB = {
     "id": int, "task_id": int, "start_frame": int, "stop_frame": int, "state": str, "stage": str, "type": str,
-    "assignee?": ({"username": str}, None), "issues?": {"count": int}, "updated_date?": str | None,
+    "assignee?": ({"username": str}, None), "parent_job_id?": int | None, "issues?": {"count": int}, "updated_date?": str | None,
 }  # fmt: skip
 _ISSUE = {"id": int, "job": int, "frame": int, "position": [float], "resolved": bool}
 _COMMENT = {
@@ -135,6 +135,11 @@ class Api:
                 f"cvat: the task {number} has {found['size']} frames, and the server describes {len(found['frames'])} of them."
             )
         return found
+
+    def included_frames(self, job: int) -> list[int]:
+        """The frames of a ground-truth job, which are some of those from its first to its last."""
+        found = self.http.get(f"/api/jobs/{job}/data/meta", expect={"included_frames": [int]})
+        return list(found["included_frames"])
 
     def issues(self, task: int) -> list[Json]:
         """All issues of a task."""

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import (
     AnnotationBackend,
+    Answer,
     Capabilities,
     Download,
     Edits,
@@ -32,11 +33,11 @@ from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
-from . import checks, found_tasks, issues, jobs, project, push, reviewed
+from . import answers, checks, found_tasks, issues, jobs, project, push, reviewed
 from .api import Api
 from .config import CvatConfig
 from .connect import connect
-from .download import download_task
+from .download import download_all
 from .upload import TaskPart, UploadedPart, upload_part
 from .vocabulary import Vocabulary
 
@@ -71,6 +72,7 @@ class CvatBackend(AnnotationBackend):
         reviewed=True,
         push=True,
         adopt=True,
+        answers=True,
         parallel_uploads=2,
         parallel_downloads=2,
     )
@@ -109,6 +111,7 @@ class CvatBackend(AnnotationBackend):
         if found:
             return found
         self._api.http.get("/api/tasks", {"page_size": 1})  # refused for an organization without rights
+        found += checks.server_problems(self._api.version, self.config)
         found += [
             f"CVAT has no user {name!r}, or you may not see them; correct the name (is the `organization` given?)."
             for name, number in self._users().items()
@@ -146,7 +149,15 @@ class CvatBackend(AnnotationBackend):
             },
         }
         unsent = pa.concat_arrays([part.unsent for part in uploaded])
-        return Receipt(task.name, state, pa.concat_tables([part.baseline for part in uploaded]), unsent)
+        baseline = pa.concat_tables([part.baseline for part in uploaded])
+        return Receipt(task.name, state, baseline, unsent, tuple(self._notes(baseline)))
+
+    def _notes(self, baseline: pa.Table) -> Iterator[str]:
+        if (replicas := self.config.consensus_replicas) and baseline.num_rows:
+            yield (
+                f"The {baseline.num_rows} labels that were sent are in the jobs of the type «annotation» only; the {replicas} "
+                "replicas of each begin empty."
+            )
 
     def _upload_parts(
         self, task: Task, vocabulary: Vocabulary, project_id: int | None, users: Mapping[str, int]
@@ -216,19 +227,11 @@ class CvatBackend(AnnotationBackend):
 
     def download(self, receipt: Receipt) -> Download:
         """The labels as they are now. A CVAT task that was deleted is left out, with a note."""
-        found, gone = [], []
-        for stored in receipt.state["tasks"]:
-            try:
-                found.append(download_task(self._api, stored, receipt, self.config, self._job_url))
-            except Gone as e:
-                gone.append(f"The CVAT task {stored['task']} is not on the server any more, and brought nothing: {e}")
-        if not found:
-            raise Gone(gone[0])
-        samples = pa.concat_arrays([part.samples for part in found])
-        notes = [*gone, *(note for part in found for note in part.notes)]
-        comments = pa.concat_tables([part.comments for part in found])
-        done = pa.concat_tables([part.reviewed for part in found])
-        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments, done)
+        return download_all(self._api, receipt, self.config, self._job_url)
+
+    def answers(self, receipt: Receipt) -> Iterable[Answer]:
+        """What each person has made of the jobs that are theirs. A CVAT task that was deleted is left out, with a note."""
+        return answers.read_answers(self._api, receipt, self.config)
 
     def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
         """An issue at the place of each refusal, in jobs that are rejected. What is on a CVAT task that was deleted is left out."""

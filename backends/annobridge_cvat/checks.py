@@ -17,9 +17,11 @@ from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 from . import media, values
 from .config import CvatConfig
+from .connect import Version
 from .vocabulary import MAX_NAME, VALUE, Vocabulary
 
 _TYPES = {"occluded": ("checkbox",), "group": ("int",), "z_order": ("int",), "source": ("text", "select", "radio")}
+REPLICAS_SINCE: Version = (2, 27, 0)
 SOURCES = ("manual", "auto", "semi-auto", "file", "consensus")
 
 
@@ -39,6 +41,15 @@ def schema_problems(schema: LabelSchema, samples: pa.Table, config: CvatConfig) 
             yield f"The label {entry.name!r} begins or ends with a space, which CVAT does not keep; leave it out."
         if len(entry.name) > MAX_NAME:
             yield f"The label {entry.name!r} has {len(entry.name)} characters, and CVAT takes {MAX_NAME}; shorten it."
+
+
+def server_problems(version: Version, config: CvatConfig) -> Iterator[str]:
+    """Options that a server of this version does not have, and would ignore without a word."""
+    if config.consensus_replicas and version < REPLICAS_SINCE:
+        yield (
+            f"consensus_replicas: the server is CVAT {version[0]}.{version[1]}, and replicas came with "
+            f"{REPLICAS_SINCE[0]}.{REPLICAS_SINCE[1]}; upgrade it, or send a run to each person."
+        )
 
 
 def _files(samples: pa.Table, config: CvatConfig, kinds: set[str]) -> Iterator[str]:
@@ -68,6 +79,12 @@ def _options(schema: LabelSchema, config: CvatConfig) -> Iterator[str]:
             yield f"{option}: {name!r} is {', '.join(sorted(types))}; make it {' or '.join(_TYPES[key])}."
     if config.job_reviewers:
         yield "job_reviewers: CVAT 2 has no reviewers; give the jobs to them with job_assignees, or set the stage there."
+    replicas, people = config.consensus_replicas or 0, len(set(config.job_assignees))
+    if 0 < people < replicas:
+        yield (
+            f"job_assignees has {people} users, and consensus_replicas={replicas} needs at least {replicas}, so that nobody gets "
+            "an image twice; name more, or none."
+        )
     if config.media in ("share", "cloud") and config.media_root is None:
         yield f"media={config.media!r} needs media_root, the folder of the dataset's files that is the server's storage."
     if config.media == "cloud" and config.cloud_storage_id is None:

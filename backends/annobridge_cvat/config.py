@@ -57,7 +57,12 @@ class CvatConfig(AnnotationBackendConfig):
     task_name: str | None = Field(None, description="what tasks are called; a number is added")
     segment_size: int | None = Field(None, ge=1, description="frames per job; by default a task is one job")
     task_assignee: str | None = Field(None, description="user name")
-    job_assignees: tuple[str, ...] = Field((), description="user names, who get the jobs of a task in turn")
+    job_assignees: tuple[str, ...] = Field(
+        (), description="user names, who get the jobs of a task, or their replicas, in turn"
+    )
+    consensus_replicas: int | None = Field(
+        None, ge=2, le=11, description="copies of each job, for so many people; they begin empty", examples=[3]
+    )
     job_reviewers: tuple[str, ...] = Field((), description="of CVAT 1; CVAT 2 has none")
     project_name: str | None = Field(None, description="a project, made if there is none of that name")
     project_id: int | None = Field(None, ge=1, description="a project that exists")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from annobridge.backend.kit import keep_sent, sent_of
 from annobridge.core.arrays import any_of, as_array, as_mask, not_null
 from annobridge.core.collector import paused
 from annobridge.core.labels import REMOTE
-from annobridge.exceptions import Broken
+from annobridge.exceptions import Broken, Gone
 
 from . import decode, issues, jobs, label_set, remote_ids, reviewed
 from .api import Api
@@ -92,6 +92,30 @@ def read_task(api: Api, stored: Json) -> CurrentTask:
     return CurrentTask.of(stored, meta, all_jobs, labels)
 
 
+def download_all(api: Api, receipt: Receipt, config: CvatConfig, job_url: issues.JobUrl) -> Download:
+    """The labels and comments of the CVAT tasks of a receipt. One that was deleted is left out, with a note; raises ``Gone`` if all
+    were.
+    """
+    found, gone = [], []
+    for stored in receipt.state["tasks"]:
+        try:
+            found.append(download_task(api, stored, receipt, config, job_url))
+        except Gone as e:
+            gone.append(gone_note(stored, e))
+    if not found:
+        raise Gone(gone[0])
+    samples = pa.concat_arrays([part.samples for part in found])
+    notes = [*gone, *(note for part in found for note in part.notes)]
+    comments = pa.concat_tables([part.comments for part in found])
+    done = pa.concat_tables([part.reviewed for part in found])
+    return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments, done)
+
+
+def gone_note(stored: Json, error: Gone) -> str:
+    """A sentence about a CVAT task that was deleted."""
+    return f"The CVAT task {stored['task']} is not on the server any more, and brought nothing: {error}"
+
+
 def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, job_url: issues.JobUrl) -> Download:
     """The labels and comments of one of the CVAT tasks of a receipt; ``stored`` is what the receipt keeps of it, ``job_url`` gives
     the page of a job. Raises ``Gone`` when the task was deleted on the server.
@@ -110,11 +134,7 @@ def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, 
     # What was sent is in the regular jobs: ground truth and replicas begin empty.
     regular = _kept_frames(frames, [job for job in selected if jobs.is_regular(job)], config)
     found = decode.read_labels(jobs.annotations_of(api, annotations, task.jobs, selected), kept, frames.deleted)
-    with paused():
-        labels = decoded(list(found), task, jobs.work(selected), receipt)
-    labels, mistyped = drop_mistyped_scalars(
-        labels, receipt.baseline, _typed_fields(task.vocabulary, receipt.state["scalars"])
-    )
+    labels, mistyped = labels_of(found, task, selected, receipt)
     is_moved = "project" not in stored or stored["project"] != task.project
     in_regular = np.append(regular, False)[
         frames.index_of(receipt.baseline)
@@ -126,7 +146,7 @@ def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, 
     if config.only_samples:
         comments = comments.filter(pc.is_in(comments["sample_id"], value_set=pa.array(config.only_samples)))
     notes = (
-        *mistyped, *_deleted_frames(number, frames), *_shared_frames(number, task.jobs), *changes.notes(task.labels), *lost,
+        *mistyped, *deleted_frames(number, frames), *_shared_frames(number, task.jobs), *changes.notes(task.labels), *lost,
     )  # fmt: skip
     return Download(labels, frames.answered(kept), notes, comments, reviewed.samples(task.regular, frames))
 
@@ -139,6 +159,15 @@ def _kept_frames(frames: Frames, selected: list[Json], config: CvatConfig) -> Bo
     if config.only_samples:
         kept &= as_mask(pc.is_in(frames.samples, value_set=pa.array(config.only_samples)))
     return kept
+
+
+def labels_of(
+    found: Iterable[decode.FoundLabel], task: CurrentTask, read: Sequence[Json], receipt: Receipt
+) -> tuple[pa.Table, list[str]]:
+    """What was found in the jobs ``read``, as ``REMOTE``, and a sentence for each scalar that is left out as mistyped."""
+    with paused():
+        labels = decoded(list(found), task, jobs.work(read), receipt)
+    return drop_mistyped_scalars(labels, receipt.baseline, _typed_fields(task.vocabulary, receipt.state["scalars"]))
 
 
 def decoded(
@@ -210,7 +239,8 @@ def _unseen(baseline: pa.Table, labels: pa.Table, frames: Frames, seen: Bools, l
     return baseline.filter(pa.array(unseen)).select(REMOTE.names)
 
 
-def _deleted_frames(task: int, frames: Frames) -> Iterator[str]:
+def deleted_frames(task: int, frames: Frames) -> Iterator[str]:
+    """A sentence about the frames that people have removed, if there are any."""
     if frames.deleted:
         samples = pc.unique(frames.samples.take(pa.array(sorted(frames.deleted))).drop_null()).to_pylist()
         if not samples:

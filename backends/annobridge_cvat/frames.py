@@ -58,6 +58,13 @@ class Frames:
         """The samples that at least one of the ``kept`` frames (a boolean for each) shows."""
         return pc.unique(self.samples.filter(pa.array(kept)).drop_null())
 
+    def completed(self, kept: npt.NDArray[np.bool_]) -> pa.Array:
+        """The samples of which every frame is ``kept`` (a boolean for each), except those that people have deleted."""
+        missing = ~kept
+        missing[list(self.deleted)] = False
+        answered = self.answered(kept)
+        return answered.filter(pc.invert(pc.is_in(answered, value_set=self.answered(missing))))
+
 
 def is_video(meta: Mapping[str, Any]) -> bool:
     """Whether the media of a task are a video, which is listed as one file. One with a single frame can be told from an image only

@@ -20,28 +20,47 @@ Bools = npt.NDArray[np.bool_]
 
 
 def assign(api: Api, jobs: Sequence[Json], users: Sequence[int]) -> None:
-    """Assign the regular jobs to users, by their ids, in turn."""
-    next_user = cycle(users)
-    for job in jobs if users else ():
-        if is_regular(job):
-            api.update("jobs", job["id"], assignee=next(next_user))
+    """Assign the replicas to users, by their ids, in turn; or the regular jobs where there are no replicas. Nobody gets two
+    replicas of one job, as long as there are as many users as replicas of a job.
+    """
+    replicas = [job for job in jobs if is_replica(job)]
+    turns = cycle(dict.fromkeys(users) if replicas else users)
+    for job, user in zip(replicas or filter(is_regular, jobs), turns, strict=False):
+        api.update("jobs", job["id"], assignee=user)
 
 
 def selected(jobs: Sequence[Json], config: CvatConfig) -> list[Json]:
     """The jobs that the options of a load select."""
-    return [
-        job
-        for job in jobs
-        if job.get("type", "annotation") in config.job_types
-        and (not config.only_states or job["state"] in config.only_states)
+    return [job for job in jobs if job.get("type", "annotation") in config.job_types and is_asked_for(job, config)]
+
+
+def is_asked_for(job: Json, config: CvatConfig) -> bool:
+    """Whether the options of a load select a job, whatever its type."""
+    return (
+        (not config.only_states or job["state"] in config.only_states)
         and (not config.only_stages or job["stage"] in config.only_stages)
         and (not config.only_assignees or assignee(job) in config.only_assignees)
-    ]
+    )
 
 
 def is_regular(job: Mapping[str, Any]) -> bool:
     """Whether a job is neither ground truth nor a consensus replica."""
     return bool(job.get("type", "annotation") == "annotation")
+
+
+def is_replica(job: Mapping[str, Any]) -> bool:
+    """Whether a job is a consensus replica: one of several with the same frames, each for another person."""
+    return bool(job.get("type") == "consensus_replica")
+
+
+def is_truth(job: Mapping[str, Any]) -> bool:
+    """Whether a job is ground truth."""
+    return bool(job.get("type") == "ground_truth")
+
+
+def is_begun(job: Mapping[str, Any]) -> bool:
+    """Whether somebody has worked on a job. CVAT's own consensus leaves out those that nobody has begun by the same rule."""
+    return (job["stage"], job["state"]) != ("annotation", "new")
 
 
 def assignee(job: Mapping[str, Any]) -> str | None:
@@ -107,18 +126,26 @@ def annotations_of(api: Api, whole: Json, jobs: Sequence[Json], chosen: Sequence
 
 
 def read_annotations(api: Api, chosen: Sequence[Json]) -> Json:
-    """Read the annotations of some jobs. Each track gets the keys ``first`` and ``last``, the frames of its job, and each object
+    """The annotations of some jobs together, as ``read_each`` has them."""
+    parts = read_each(api, chosen)
+    return {kind: [item for part in parts for item in part[kind]] for kind in ("tags", "shapes", "tracks")}
+
+
+def read_each(api: Api, chosen: Sequence[Json]) -> list[Json]:
+    """The annotations of each of some jobs. Each track gets the keys ``first`` and ``last``, the frames of its job, and each object
     the key ``job``.
     """
-    found: Json = {"tags": [], "shapes": [], "tracks": []}
-    for job, part in zip(
-        chosen, api.concurrently(*(partial(api.annotations, "jobs", j["id"]) for j in chosen)), strict=True
-    ):
-        first, last = job["start_frame"] if job.get("overlap") else 0, job["stop_frame"]
-        for kind in ("tags", "shapes"):
-            found[kind] += [{**item, "job": job["id"]} for item in part[kind] if item["frame"] >= first]
-        found["tracks"] += [{**track, "job": job["id"], "first": first, "last": last} for track in part["tracks"]]
-    return found
+    answers = api.concurrently(*(partial(api.annotations, "jobs", job["id"]) for job in chosen))
+    return [_in_job(part, job) for job, part in zip(chosen, answers, strict=True)]
+
+
+def _in_job(part: Json, job: Json) -> Json:
+    first, last = job["start_frame"] if job.get("overlap") else 0, job["stop_frame"]
+    flat = {
+        kind: [{**item, "job": job["id"]} for item in part[kind] if item["frame"] >= first]
+        for kind in ("tags", "shapes")
+    }
+    return {**flat, "tracks": [{**track, "job": job["id"], "first": first, "last": last} for track in part["tracks"]]}
 
 
 def frames_by_state(jobs: Sequence[Json]) -> Counter[str]:

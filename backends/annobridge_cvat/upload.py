@@ -145,6 +145,8 @@ def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | 
     body |= {"project_id": project} if project else {"labels": [e.definition() for e in vocabulary.entries]}
     if config.segment_size:
         body["segment_size"] = config.segment_size
+    if config.consensus_replicas:
+        body["consensus_replicas"] = config.consensus_replicas
     if config.task_assignee:
         body["assignee_id"] = users[config.task_assignee]
     return body

@@ -67,7 +67,7 @@ def editor(ds: ab.Dataset, server: Server, key: str) -> Editor:
 def test_every_recipe_is_tested() -> None:
     source = Path(__file__).read_text("utf-8")
     assert all(f'Recipe("{name}"' in source for name in RECIPES)
-    assert len(RECIPES) == 8
+    assert len(RECIPES) == 9
 
 
 def test_new_labels_and_review(dataset: ab.Dataset, cvat_2_73: Server) -> None:
@@ -157,6 +157,24 @@ def test_split_among_annotators(dataset: ab.Dataset, cvat_2_73: Server) -> None:
         hands.draw(task, "rectangle", frame, "car", [1, 1, 9, 9])
     recipe.load()
     assert dataset.count_labels() == 122
+    hands.close()
+
+
+def test_several_people(dataset: ab.Dataset, cvat_2_73: Server) -> None:
+    dataset.delete_labels([r["label_id"] for r in dataset.labels().to_pylist()])
+    for name in ("alice", "bob"):
+        if cvat_2_73.double.state.user_named(name) is None:
+            cvat_2_73.double.add_user(name, f"{name}-Pass-1234")
+    recipe = Recipe("several", ds=dataset)
+    recipe.send()
+    hands = editor(dataset, cvat_2_73, "twice")
+    assert {
+        j["assignee"] and j["assignee"]["username"]
+        for j in hands.call("GET", "/api/jobs", params={"task_id": hands.tasks[0]["task"]})["results"]
+    } == {None, "alice", "bob"}
+    hands.draw(hands.tasks[0], "rectangle", 3, "car", [1, 1, 9, 9])  # in the job that was copied
+    recipe.load()
+    assert dataset.count_labels() == 1
     hands.close()
 
 

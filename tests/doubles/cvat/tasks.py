@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .contexts import may_create, owns, sees
-from .errors import denied, invalid
+from .errors import denied, invalid, invalid_field
 from .fields import check_known, check_name, check_text, organization_given, user_given, whole_number
 from .labels import change_labels, make_labels
 from .listing import not_found, page
@@ -35,10 +35,8 @@ def create_task(call: Call) -> Answer:
         raise denied()
     check_fields(fields, creating=True)
     project = project_given(call, fields)
-    sizes = {name: whole_number(fields, name, 0) for name in ("segment_size", "consensus_replicas")}
+    segment_size, replicas = whole_number(fields, "segment_size", 0), replicas_given(call, fields)
     overlap = whole_number(fields, "overlap", 0) if fields.get("overlap") is not None else None
-    if sizes["consensus_replicas"] == 1 or sizes["consensus_replicas"] > 11:
-        raise invalid("Consensus replicas must be 0 or between 2 and 11")
     assignee = user_given(call, fields.get("assignee_id"))
     owner = user_given(call, fields.get("owner_id")) or call.user
     labels = make_labels(fields.get("labels") or [], call.state)
@@ -46,13 +44,27 @@ def create_task(call: Call) -> Answer:
     made = Task(call.state.next_id("task"), fields["name"], owner, now, now, assignee, project=project)
     made.organization = project.organization if project else call.context.organization
     made.bug_tracker, made.subset = fields.get("bug_tracker", ""), fields.get("subset", "")
-    made.segment_size, made.overlap = sizes["segment_size"], overlap
-    made.replicas = sizes["consensus_replicas"] if call.since(2, 27) else 0
+    made.segment_size, made.overlap, made.replicas = segment_size, overlap, replicas
     made.own_labels = labels
     call.state.tasks[made.id] = made
     if project:
         project.updated = now
     return answer(described(made, call), 201)
+
+
+def replicas_given(call: Call, fields: dict[str, Json]) -> int:
+    """The number of replicas of each job; older servers do not know the field."""
+    name = "consensus_replicas"
+    if not call.since(2, 27):
+        return 0
+    if fields.get(name, 0) is None:
+        raise invalid_field(name, "This field may not be null.")
+    found = whole_number(fields, name, 0)
+    if found == 1 or found > 11:
+        raise invalid_field(
+            name, f"Consensus replicas must be 0 or a positive number more than 1 and less than 12, got {found}"
+        )
+    return found
 
 
 def check_fields(fields: dict[str, Json], *, creating: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.doubles.cvat.caller import Caller, Json, image
 
 
@@ -180,7 +181,44 @@ def test_consensus_replicas(new: Caller) -> None:
     new.written(f"tasks/{task}", "put", shapes=[new.box(task)])
     new.written(f"jobs/{jobs[1]['id']}", "put", shapes=[new.box(task), new.box(task)])
     assert len(new.read(f"tasks/{task}")["shapes"]) == 1
-    assert new.status("POST", "/tasks", {"name": "t", "consensus_replicas": 1}) == 400
+    path = f"/jobs/{jobs[1]['id']}"
+    assert new.json("GET", path)["state"] == "new", "a save does not move the job"
+    refused = new.call("DELETE", path)
+    assert (refused.status_code, refused.json()) == (400, ["Only ground truth jobs can be removed"])
+    assert new.status("PATCH", path, {"parent_job_id": jobs[3]["id"]}) == 403
+    made = new.call("POST", "/jobs", {"type": "consensus_replica", "task_id": task})
+    assert (made.status_code, made.json()) == (400, ["Unexpected job type 'consensus_replica'"])
+
+
+def test_who_has_a_replica_sees_it_and_nothing_else_of_the_task(new: Caller) -> None:
+    task = new.full_task(4, segment_size=2, consensus_replicas=2)
+    jobs = new.jobs(task)
+    user = new.server.add_user("zoe", "word")
+    new.json("PATCH", f"/jobs/{jobs[1]['id']}", {"assignee": user.id})
+    zoe = Caller(new.server, f"Token {new.server.key_of('zoe')}")
+    assert [job["id"] for job in zoe.jobs(task)] == [jobs[1]["id"]]
+    assert [zoe.status("GET", f"/jobs/{job['id']}/annotations") for job in jobs[:3]] == [403, 200, 403]
+    assert (zoe.status("GET", f"/tasks/{task}"), zoe.status("GET", f"/labels?task_id={task}")) == (403, 403)
+    assert zoe.status("GET", f"/labels?job_id={jobs[1]['id']}") == 200
+    shape = new.box(task, 3)  # the server does not look at the frames of the job
+    assert [one["frame"] for one in zoe.written(f"jobs/{jobs[1]['id']}", "create", shapes=[shape])["shapes"]] == [3]
+    assert zoe.status("PATCH", f"/jobs/{jobs[1]['id']}", {"state": "completed"}) == 200
+    assert zoe.status("PATCH", f"/jobs/{jobs[1]['id']}", {"stage": "acceptance"}) == 403
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (1, "Consensus replicas must be 0 or a positive number more than 1 and less than 12, got 1"),
+        (12, "Consensus replicas must be 0 or a positive number more than 1 and less than 12, got 12"),
+        (-1, "Ensure this value is greater than or equal to 0."),
+        ("x", "A valid integer is required."),
+        (None, "This field may not be null."),
+    ],
+)
+def test_the_number_of_replicas(new: Caller, given: object, text: str) -> None:
+    found = new.call("POST", "/tasks", {"name": "t", "labels": [{"name": "a"}], "consensus_replicas": given})
+    assert (found.status_code, found.json()) == (400, {"consensus_replicas": [text]})
 
 
 def honeypot_task(new: Caller) -> int:
