@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -194,6 +196,28 @@ def test_a_download_has_the_labels_of_the_job_and_none_of_its_replicas(send: Any
     got = run.download()
     assert {(row["sample_id"], row["label"]) for row in got.labels.to_pylist()} == {("s0", "car"), ("s2", "person")}
     assert got.notes == ()
+
+
+def test_a_consensus_that_the_server_makes_replaces_the_labels_of_the_job(send: Any, server: Server) -> None:
+    if server.double:
+        pytest.skip("the double makes no consensus")
+    run = send(consensus_replicas=2)
+    work = Work(run)
+    for number in (1, 2):
+        work.draw(number, (0, 3.0, "person"), (1, 12.0, "car"))
+    request = work.editor.call("POST", "/api/consensus/merges", json={"task_id": work.task["task"]})["rq_id"]
+    for _ in range(300):
+        told = work.editor.call("GET", f"/api/requests/{quote(request, safe='')}")
+        if told["status"] in ("finished", "failed"):
+            break
+        time.sleep(0.1)
+    assert told["status"] == "finished", told
+    got = run.download()
+    assert {(row["sample_id"], row["label"]) for row in got.labels.to_pylist()} == {("s0", "person"), ("s1", "car")}
+    assert not {*got.labels["remote_id"].to_pylist()} & {*run.receipt.baseline["remote_id"].to_pylist()}
+    assert (work.jobs[0]["stage"], work.jobs[0]["state"]) == ("annotation", "completed")
+    assert all(got.reviewed["reviewed"].to_pylist())
+    assert [*map(shown, answers(run).values())] == [{("s0", "person"), ("s1", "car")}] * 2
 
 
 def test_labels_that_are_sent_are_not_in_the_replicas_and_the_receipt_says_so(send: Any) -> None:
