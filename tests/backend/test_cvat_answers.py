@@ -198,6 +198,50 @@ def test_a_download_has_the_labels_of_the_job_and_none_of_its_replicas(send: Any
     assert got.notes == ()
 
 
+def test_every_kind_of_label_is_decoded_as_in_a_download(send: Any, tmp_path: Path) -> None:
+    schema = {
+        "objects": {"type": "detections", "classes": ["car"], "attributes": {"doors": {"type": "int"}}},
+        "outlines": {"type": "polygons", "classes": ["lane"], "attributes": False},
+        "scene": {"type": "classification", "classes": ["rain"], "attributes": False},
+        "ground": {"type": "segmentation", "classes": ["sky"], "attributes": False},
+        "count": {"type": "scalar"},
+    }
+    run = send(image_samples(tmp_path, 2), schema, consensus_replicas=2)
+    work = Work(run)
+    names = ("car", "lane", "rain", "sky", "count")
+    labels = {name: work.editor.label(work.task, name) for name in names}
+    doors, value = labels["car"]["attributes"][0]["id"], labels["count"]["attributes"][0]["id"]
+
+    def shape(kind: str, label: str, points: list[float], **more: Any) -> Json:
+        return {"type": kind, "frame": 1, "label_id": labels[label]["id"], "points": points, "attributes": [], **more}
+
+    def tag(label: str, *attributes: Json) -> Json:
+        return {"frame": 1, "label_id": labels[label]["id"], "attributes": [*attributes]}
+
+    drawn = {
+        "version": 0,
+        "tags": [tag("rain"), tag("count", {"spec_id": value, "value": "7"})],
+        "shapes": [
+            shape("rectangle", "car", [1, 2, 9, 8], rotation=30, attributes=[{"spec_id": doors, "value": "4"}]),
+            shape("polygon", "lane", [1, 1, 9, 1, 9, 9]),
+            shape("mask", "sky", [0, 4, 0, 0, 3, 0]),
+            shape("mask", "sky", [0, 4, 4, 4, 7, 4]),
+        ],
+        "tracks": [],
+    }
+    for number in (0, 2):
+        path = f"/api/jobs/{work.jobs[number]['id']}/annotations"
+        work.editor.call("PATCH", path, params={"action": "create"}, json=drawn)
+    work.move(2, state="completed")
+    by_person = ["remote_id", "annotator", "time"]
+    own, whole = (
+        sorted(found.drop_columns(by_person).to_pylist(), key=str)
+        for found in (answers(run)["replica 2"].labels, run.download().labels)
+    )
+    assert own == whole
+    assert [row["field"] for row in sorted(own, key=lambda row: row["field"])] == sorted(schema)
+
+
 def test_a_consensus_that_the_server_makes_replaces_the_labels_of_the_job(send: Any, server: Server) -> None:
     if server.double:
         pytest.skip("the double makes no consensus")
