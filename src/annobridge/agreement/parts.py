@@ -121,8 +121,9 @@ class OfRun:
             samples = pc.unique(pa.chunked_array([one.samples for one in given], pa.string()))
             for truth in self._truth:
                 rows = pa.Table.from_batches(truth.scan(self._stores, samples), truth.schema).combine_chunks()
-                given.append(Given(truth.name, truth.labels(rows, next(iter(schema.fields))), truth.answered(samples)))
-                truths = [truth.name]
+                name = f"the field {truth.name}"  # an annotator may have the same name
+                given.append(Given(name, truth.labels(rows, next(iter(schema.fields))), truth.answered(samples)))
+                truths = [name]
             yield Part(given, truths[0] if truths else None)
 
 

@@ -219,7 +219,7 @@ def consensus_of(texts: list[str] | None) -> Consensus | bool | None:
         option, dot, annotator = name.partition(".")
         if option not in Consensus.__dataclass_fields__ or bool(dot) != (option == "weights"):
             raise InvalidOption(
-                f"--consensus {name}={text} is not known; give default, none, quorum=, iou=, geometry=, classes=, or "
+                f'--consensus "{name}={text}" is not known; give default, none, quorum=, iou=, geometry=, classes=, or '
                 "weights.ANNOTATOR=."
             )
         value = text if option in ("geometry", "classes") else _number(text, name)
@@ -234,7 +234,7 @@ def _number(text: str, name: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InvalidOption(f"--consensus {name}={text} is not a number; write one, as {name}=0.6.") from None
+        raise InvalidOption(f'--consensus "{name}={text}" is not a number; write one, as "{name}=0.6".') from None
 
 
 def _since(text: str | None) -> str | datetime | None:

@@ -1,0 +1,260 @@
+"""Loads where several annotators answered: one of them, or the consensus of all; and what too few agree about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import annobridge as ab
+from annobridge import demo
+from annobridge.backend.memory import SERVERS
+from annobridge.demo.tools import MemoryAnnotator
+from annobridge.exceptions import InvalidOption, ReviewRequired
+
+BOX = [0.1, 0.1, 0.2, 0.2]
+MAJORITY = ab.Consensus()
+
+
+class World:
+    """Two images with two boxes each, in a run that several people answer."""
+
+    def __init__(self, root: Path) -> None:
+        SERVERS.clear()
+        self.ds = ab.create_dataset(root / "ds")
+        self.ds.add_samples(
+            ab.Sample(
+                f"{i}.jpg",
+                sample_id=f"s{i}",
+                width=100,
+                height=100,
+                objects=[
+                    ab.Detection("car", [0.1, 0.1, 0.2, 0.2], label_id=f"car{i}", colour="red"),
+                    ab.Detection("bus", [0.6, 0.6, 0.2, 0.2], label_id=f"bus{i}", colour="blue"),
+                ],
+            )
+            for i in range(2)
+        )
+        self.run = self.ds.annotate("r", label_schema="objects", backend="memory", progress=False)
+
+    def person(self, name: str) -> MemoryAnnotator:
+        return demo.annotator(self.run, name)
+
+    def people(self, *names: str) -> list[MemoryAnnotator]:
+        return [self.person(name) for name in names]
+
+    def labels(self, field: str = "objects") -> dict[str, Any]:
+        return {row["label_id"]: row for row in self.ds.labels(field).to_pylist()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_untouched_answers_change_nothing(world: World) -> None:
+    world.people("alice", "bob", "carol")
+    before = world.labels()
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert (report.added, report.edited, report.deleted, report.version) == (0, 0, 0, None)
+    assert world.labels() == before
+
+
+def test_what_most_say_is_loaded_in_one_commit_and_taken_back(world: World) -> None:
+    alice, bob, carol = world.people("alice", "bob", "carol")
+    for one in (alice, bob):
+        one.set_class("car0", "bus")
+        one.delete("bus0")
+    for one, x in ((bob, 0.30), (carol, 0.31)):
+        one.draw("s1", "car", [x, 0.3, 0.1, 0.1])
+    alice.set_attribute("car1", "colour", "blue")  # she alone
+    before = world.labels()
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert (report.added, report.edited, report.deleted) == (1, 1, 0)  # one kept bus0, so that is left for a decision
+    after = world.labels()
+    assert (after["car0"]["label"], after["car1"]["attributes"]) == ("bus", before["car1"]["attributes"])
+    (new,) = set(after) - set(before)
+    assert after[new]["bounding_box"] == pytest.approx([0.305, 0.3, 0.1, 0.1])
+    assert after[new]["confidence"] == pytest.approx(2 / 3)
+    assert after[new]["annotator"] == "bob, carol"
+    assert report.outcome.left == 1
+    world.ds.undo_annotations("r")
+    assert world.labels().keys() == before.keys()
+
+
+def test_what_too_few_have_is_told_and_loaded_once_it_is_accepted(world: World) -> None:
+    alice, _, _ = world.people("alice", "bob", "carol")
+    alice.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+    plan = world.ds.plan_annotations("r", consensus=MAJORITY)
+    (change,) = plan.changes.to_pylist()
+    assert (change["kind"], change["proposal"]) == ("add", "leave")
+    assert change["why"] == "1 of 3 annotators have it; by default, it is left for later"
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert report.added == 0
+    assert any("1 change was left for a decision, as too few of the annotators agree" in note for note in report.notes)
+    plan.decide(where="true", verdict="accept")
+    assert plan.load().added == 1
+    again = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert (again.added, again.deleted, again.outcome.left) == (0, 0, 0)
+
+
+def test_a_refused_one_stays_out(world: World) -> None:
+    world.people("alice", "bob", "carol")[0].draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+    plan = world.ds.plan_annotations("r", consensus=MAJORITY)
+    plan.decide(where="true", verdict="refuse")
+    assert plan.load().added == 0
+    assert world.ds.load_annotations("r", consensus=MAJORITY).outcome.left == 0
+
+
+def test_a_class_with_a_tie_is_left_and_can_be_given(world: World) -> None:
+    alice, bob = world.people("alice", "bob")
+    for one, name in ((alice, "car"), (bob, "bus")):
+        one.draw("s0", name, [0.4, 0.1, 0.1, 0.1])
+    plan = world.ds.plan_annotations("r", consensus=MAJORITY)
+    (change,) = plan.changes.to_pylist()
+    assert change["why"].startswith("as many of its 2 annotators gave it another class (2 saw the image)")
+    assert world.ds.load_annotations("r", consensus=MAJORITY).added == 0
+
+
+def test_restrictions_hold_for_a_consensus(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.ds.annotate("strict", label_schema="objects", allow_deletions=False, backend="memory", progress=False)
+    run = world.ds.load_annotation_results("strict")
+    for name in ("alice", "bob"):
+        demo.annotator(run, name).delete("car0")
+    report = world.ds.load_annotations("strict", consensus=MAJORITY)
+    assert report.deleted == 0
+    assert report.refused["reason"].to_pylist() == ["deletions are not allowed"]
+
+
+def test_a_saved_plan_keeps_its_consensus(world: World, tmp_path: Path) -> None:
+    for one in world.people("alice", "bob", "carol")[:2]:
+        one.set_class("car0", "bus")
+    consensus = ab.Consensus(quorum=0.6, geometry="weighted", classes="weighted", weights={"alice": 2.0})
+    world.ds.plan_annotations("r", consensus=consensus).save(tmp_path / "plan.zip")
+    plan = ab.load_plan(tmp_path / "plan.zip")
+    assert plan.outcome.options.consensus == consensus
+    assert plan.load().edited == 1
+
+
+def test_a_plan_is_stale_when_somebody_goes_on(world: World) -> None:
+    alice, bob = world.people("alice", "bob")
+    for one in (alice, bob):
+        one.set_class("car0", "bus")
+    plan = world.ds.plan_annotations("r", consensus=MAJORITY)
+    assert plan.apply().edited == 1
+    for one in (alice, bob):
+        one.set_class("car1", "bus")
+    plan = world.ds.plan_annotations("r")
+    bob.set_class("bus1", "car")
+    with pytest.raises(ab.StalePlan, match="went on since the plan"):
+        plan.apply()
+
+
+def test_the_run_remembers_its_consensus(world: World) -> None:
+    for one in world.people("alice", "bob"):
+        one.set_class("car0", "bus")
+    world.ds.load_annotations("r", consensus=MAJORITY)
+    plan = world.ds.plan_annotations("r")
+    assert plan.changes.num_rows == 0
+    assert any("The consensus of all annotators is taken, as by the last load" in note for note in plan.notes)
+    back = world.ds.plan_annotations("r", consensus=False)  # the tool's own answer, which nobody has edited
+    assert [row["class_to"] for row in back.changes.to_pylist()] == ["car"]
+    world.ds.undo_annotations("r")
+    assert world.ds.plan_annotations("r").notes == ()
+
+
+def test_protected_fields_want_a_decision_about_all(world: World) -> None:
+    for one in world.people("alice", "bob"):
+        one.set_class("car0", "bus")
+    world.ds.protect("objects")
+    with pytest.raises(ReviewRequired):
+        world.ds.load_annotations("r", consensus=MAJORITY)
+
+
+def test_into_another_field_what_too_few_kept_is_there_to_be_accepted(world: World) -> None:
+    alice, bob, _ = world.people("alice", "bob", "carol")
+    for one in (alice, bob):
+        one.delete("car0")
+    plan = world.ds.plan_annotations("r", consensus=MAJORITY, dest_field="truth")
+    waiting = [row["label"] for row in plan.changes.to_pylist() if row["proposal"] == "leave"]
+    assert waiting == ["car"]
+    assert world.ds.load_annotations("r", consensus=MAJORITY, dest_field="truth").added == 3
+    assert world.labels().keys() == {"car0", "bus0", "car1", "bus1"}
+
+
+class TestOneAnnotator:
+    def test_their_answer_goes_to_a_field_of_its_own(self, world: World) -> None:
+        alice, bob = world.people("alice", "bob")
+        alice.delete("car0")
+        bob.set_class("bus1", "car")
+        reports = world.ds.load_answers("r")
+        assert {name: report.added for name, report in reports.items()} == {"alice": 3, "bob": 4}
+        assert world.ds.label_fields() == ["objects", "objects_alice", "objects_bob"]
+        assert sorted(row["label"] for row in world.labels("objects_bob").values()) == ["bus", "car", "car", "car"]
+        again = world.ds.load_answers("r")
+        assert all((r.added, r.edited, r.deleted) == (0, 0, 0) for r in again.values())
+
+    def test_samples_without_their_answer_stay(self, world: World) -> None:
+        alice = world.person("alice")
+        alice.delete("car1")
+        alice.leave_out("s0")
+        report = world.ds.load_annotations("r", annotator="alice")
+        assert (report.deleted, report.outcome.unanswered) == (1, 1)
+        assert world.labels().keys() == {"car0", "bus0", "bus1"}
+
+    def test_somebody_unknown_is_an_error_with_the_names(self, world: World) -> None:
+        world.people("alice", "bob")
+        before = world.labels()
+        with pytest.raises(InvalidOption) as error:
+            world.ds.load_annotations("r", annotator="dave", dest_field="x")
+        assert str(error.value) == "Nobody named 'dave' has answered the run 'r'; alice, bob did."
+        assert world.labels() == before
+        assert world.ds.label_fields() == ["objects"]
+
+    def test_two_names_for_one_field_are_refused(self, world: World) -> None:
+        world.people("a.b", "a b")
+        with pytest.raises(InvalidOption, match="Two answers would go to the field 'objects_a_b'"):
+            world.ds.load_answers("r")
+        assert world.ds.label_fields() == ["objects"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"consensus": "median"}, "consensus='median' is not known; give an annobridge.Consensus."),
+        (
+            {"annotator": 7},
+            "annotator=7 is the name of the one whose answer is loaded; give a name, and no consensus=.",
+        ),
+        (
+            {"annotator": "alice", "consensus": MAJORITY},
+            "annotator='alice' is the name of the one whose answer is loaded",
+        ),
+    ],
+)
+def test_wrong_options_are_refused(world: World, options: dict[str, Any], message: str) -> None:
+    world.people("alice", "bob")
+    with pytest.raises(InvalidOption) as error:
+        world.ds.load_annotations("r", **options)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("options", [{"consensus": MAJORITY}, {"annotator": "alice"}])
+def test_a_file_has_one_answer(world: World, tmp_path: Path, options: dict[str, Any]) -> None:
+    world.ds.export(tmp_path / "labels", format="coco", save_media=False)
+    with pytest.raises(InvalidOption) as error:
+        world.ds.load_annotations("r", path=tmp_path / "labels", **options)
+    name = next(iter(options))
+    assert str(error.value).startswith(
+        f"{name}= needs the answers of several annotators, and a file has one answer for each sample."
+    )
+    assert world.ds.get_annotation_info("r")["loads"] == []
+
+
+def test_one_answer_only_is_told(world: World) -> None:
+    world.person("alice").delete("car0")
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert report.deleted == 1
+    assert "2 samples were answered by one person only; their labels were taken as they are." in report.notes

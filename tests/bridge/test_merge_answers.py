@@ -1,0 +1,138 @@
+"""Fields, and what runs have brought, as the answers of annotators: merged into one field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import annobridge as ab
+from annobridge import demo
+from annobridge.backend.memory import SERVERS
+from annobridge.exceptions import InvalidOption, InvalidSchema
+
+
+@pytest.fixture
+def ds(tmp_path: Path) -> ab.Dataset:
+    """Two images; alice, bob and carol have drawn boxes in a field each."""
+    SERVERS.clear()
+    made = ab.create_dataset(tmp_path / "ds")
+    made.add_samples(ab.Sample(f"{i}.jpg", sample_id=f"s{i}") for i in range(2))
+    for name, shift in (("alice", 0.0), ("bob", 0.01), ("carol", 0.02)):
+        boxes = [ab.Detection("car", [0.1 + shift, 0.1, 0.2, 0.2]), ab.Detection("bus", [0.6, 0.6 + shift, 0.2, 0.2])]
+        if name == "carol":
+            boxes = [ab.Detection("van", [0.1 + shift, 0.1, 0.2, 0.2]), ab.Detection("bus", [0.3, 0.8, 0.1, 0.1])]
+        made.add_labels(name, {"s0": boxes, "s1": boxes[:1]})
+    return made
+
+
+def rows(ds: ab.Dataset, field: str) -> list[tuple[str, str, list[float]]]:
+    found = [
+        (r["sample_id"], r["label"], [round(n, 6) for n in r["bounding_box"]]) for r in ds.labels(field).to_pylist()
+    ]
+    return sorted(found)
+
+
+def test_fields_become_one(ds: ab.Dataset) -> None:
+    before = {name: ds.labels(name).to_pylist() for name in ("alice", "bob", "carol")}
+    report = ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    assert report.added == 3
+    assert rows(ds, "truth") == [
+        ("s0", "bus", [0.6, 0.605, 0.2, 0.2]),
+        ("s0", "car", [0.11, 0.1, 0.2, 0.2]),
+        ("s1", "car", [0.11, 0.1, 0.2, 0.2]),
+    ]
+    assert report.outcome.left == 1  # the bus that only carol has
+    assert {name: ds.labels(name).to_pylist() for name in before} == before
+    ds.undo_annotations("merged")
+    assert "truth" not in ds.label_fields()
+
+
+def test_merging_again_writes_nothing_and_takes_what_is_new(ds: ab.Dataset) -> None:
+    ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    again = ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    assert (again.added, again.edited, again.deleted, again.version) == (0, 0, 0, None)
+    first = ds.labels("bob", "label = 'car'").to_pylist()[0]
+    ds.set_labels([{"label_id": first["label_id"], "bounding_box": [0.12, 0.1, 0.2, 0.2]}])
+    moved = ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    assert (moved.added, moved.edited, moved.deleted) == (0, 1, 0)
+
+
+def test_edits_of_the_result_are_kept(ds: ab.Dataset) -> None:
+    ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    mine = ds.labels("truth", "label = 'bus'").to_pylist()[0]
+    ds.set_labels([{"label_id": mine["label_id"], "label": "truck"}])
+    ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
+    assert "truck" in [label for _, label, _ in rows(ds, "truth")]
+
+
+def test_a_view_is_merged_alone_and_a_plan_is_decided_about(ds: ab.Dataset) -> None:
+    assert ds.select(["s1"]).merge_annotations(["alice", "bob"], into="part").added == 1
+    plan = ds.plan_merge(["alice", "bob", "carol"], into="truth", anno_key="merged", consensus=ab.Consensus(quorum=1))
+    assert [row["proposal"] for row in plan.changes.to_pylist()].count("leave") == 2  # the buses
+    plan.decide(where="label = 'bus'", verdict="accept")
+    assert plan.load().added == 4
+
+
+def test_runs_over_one_view_are_answers(ds: ab.Dataset) -> None:
+    ds.add_labels("model", {f"s{i}": [ab.Detection("car", [0.1, 0.1, 0.2, 0.2], label_id=f"m{i}")] for i in range(2)})
+    runs = {
+        name: ds.annotate(name, label_schema="model", backend="memory", progress=False) for name in ("dora", "emil")
+    }
+    for run in runs.values():
+        demo.annotator(run).move("m0", [0.2, 0.1, 0.2, 0.2])
+    demo.annotator(runs["dora"]).delete("m1")
+    ds.load_annotations("emil", dest_field="by_emil")
+    ds.load_annotations("dora")
+    assert (len(rows(ds, "by_emil")), len(rows(ds, "model"))) == (2, 1)
+    merged = ds.merge_annotations(["dora", "emil"], into="truth", consensus=ab.Consensus(quorum=1))
+    assert rows(ds, "truth") == [("s0", "car", [0.2, 0.1, 0.2, 0.2])]
+    assert merged.outcome.left == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "kind", "message"),
+    [
+        (["alice"], {}, InvalidOption, "answers=['alice'] is the answer of one annotator only; give two at least."),
+        (
+            ["alice", "alise"],
+            {},
+            InvalidOption,
+            "The dataset has no label field and no run 'alise'; did you mean 'alice'?",
+        ),
+        (["alice", "alice"], {}, InvalidOption, "answers=['alice', 'alice'] is not a list of different label fields"),
+        ("alice", {}, InvalidOption, "answers='alice' is not a list of different label fields, or keys of runs"),
+        (["alice", "bob"], {"into": "bob"}, InvalidOption, "into='bob' is one of the answers, which stay as they are"),
+        (["alice", "lines"], {}, InvalidSchema, "holds detections and polylines"),
+        (
+            ["alice", "sent"],
+            {},
+            InvalidOption,
+            "The run 'sent' was not loaded yet; load it with load_annotations('sent')",
+        ),
+        (["alice", "bob"], {"anno_key": "sent"}, InvalidOption, "The run 'sent' is another one than of these answers"),
+    ],
+)
+def test_wrong_answers_are_refused(
+    ds: ab.Dataset, answers: Any, options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    ds.add_labels("lines", {"s0": [ab.Polyline("lane", [[(0, 0), (1, 1)]])]})
+    ds.annotate("sent", label_schema="alice", backend="memory", progress=False)
+    with pytest.raises(kind) as error:
+        ds.merge_annotations(answers, **{"into": "truth", **options})
+    assert message in str(error.value)
+    assert ds.list_annotation_runs() == ["sent"]
+    assert "truth" not in ds.label_fields()
+
+
+def test_a_run_of_several_fields_needs_its_name(ds: ab.Dataset) -> None:
+    ds.annotate("two", label_schema=["alice", "bob"], backend="memory", progress=False)
+    ds.load_annotations("two", dest_field={"alice": "a2", "bob": "b2"})
+    with pytest.raises(InvalidOption, match=r"The run 'two' has the fields alice, bob; name one with label_field="):
+        ds.merge_annotations(["two", "carol"], into="truth")
+    assert (
+        ds.merge_annotations(["two", "carol"], into="truth", label_field="alice").added == 2
+    )  # the buses; the others are ties
+    with pytest.raises(InvalidOption, match="The run 'two' has no field 'x'; it has alice, bob"):
+        ds.merge_annotations(["two", "carol"], into="other", label_field="x")
