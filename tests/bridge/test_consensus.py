@@ -88,7 +88,7 @@ def test_what_too_few_have_is_told_and_loaded_once_it_is_accepted(world: World) 
     alice.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
     plan = world.ds.plan_annotations("r", consensus=MAJORITY)
     (change,) = plan.changes.to_pylist()
-    assert (change["kind"], change["proposal"]) == ("add", "leave")
+    assert (change["kind"], change["group"], change["proposal"]) == ("add", "dispute", "leave")
     assert change["why"] == "1 of 3 annotators have it; by default, it is left for later"
     report = world.ds.load_annotations("r", consensus=MAJORITY)
     assert report.added == 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
+from annobridge.bridge import execution
+from annobridge.core import tasks
 from annobridge.exceptions import InvalidOption, InvalidSchema
 
 
@@ -136,3 +139,27 @@ def test_a_run_of_several_fields_needs_its_name(ds: ab.Dataset) -> None:
     )  # the buses; the others are ties
     with pytest.raises(InvalidOption, match="The run 'two' has no field 'x'; it has alice, bob"):
         ds.merge_annotations(["two", "carol"], into="other", label_field="x")
+
+
+def test_the_result_is_the_same_with_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "LABELS_AT_ONCE", 40)
+    monkeypatch.setattr(tasks, "DEFAULT_SIZE", 5)
+    found = []
+    for workers in (1, 2):
+        ds = ab.create_dataset(tmp_path / f"ds{workers}")
+        ds.add_samples(ab.Sample(f"{i}.jpg", sample_id=f"s{i:02}") for i in range(60))
+        rng = np.random.default_rng(3)
+        for name in ("alice", "bob", "carol"):
+            boxes = {
+                f"s{i:02}": [
+                    ab.Detection(str(rng.choice(["car", "bus"])), [0.2 * j + rng.uniform(0, 0.02), 0.1, 0.15, 0.2])
+                    for j in range(4)
+                    if rng.random() < 0.8
+                ]
+                for i in range(60)
+            }
+            ds.add_labels(name, boxes)
+        report = ds.merge_annotations(["alice", "bob", "carol"], into="truth", workers=workers)
+        found.append((rows(ds, "truth"), report.outcome.left, report.added))
+    assert found[0] == found[1]
+    assert found[0][1] > 0

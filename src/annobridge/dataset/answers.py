@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..agreement.agreement import Agreement
     from ..agreement.parts import Answers
     from ..agreement.quality import Quality
+    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.reports import LoadReport
@@ -43,6 +44,9 @@ class AnswerVerbs(AnnotationVerbs):
         conflicts: str = "theirs",
         force: bool = False,
         progress: ProgressChoice = None,
+        executor: ExecutorChoice = None,
+        workers: int | None = None,
+        executor_address: str | None = None,
     ) -> LoadReport:
         """Merge the answers of several annotators into one field, in one atomic commit. The answers stay as they are.
 
@@ -61,6 +65,9 @@ class AnswerVerbs(AnnotationVerbs):
             conflicts: as in ``load_annotations``.
             force: as in ``load_annotations``.
             progress: as in ``annotate``.
+            executor: as in ``load_annotations``.
+            workers: as in ``load_annotations``.
+            executor_address: as in ``load_annotations``.
 
         Returns:
             What was added, edited and deleted; ``anno_key`` is the key of the run.
@@ -73,7 +80,7 @@ class AnswerVerbs(AnnotationVerbs):
 
         return self._merging(answers, into, anno_key, label_field).load(
             decisions=decisions, undecided=undecided, conflicts=conflicts, force=force, progress=progress,
-            consensus=consensus or Consensus(),
+            consensus=consensus or Consensus(), executor=executor, workers=workers, executor_address=executor_address,
         )  # fmt: skip
 
     def plan_merge(

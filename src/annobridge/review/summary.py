@@ -18,7 +18,8 @@ from .reviewed import ReviewedPlan
 _ROWS = 20  # of a table
 _VALUE = 90  # characters of a cell
 _TITLES = {
-    "conflict": "Conflicts", "deletion": "Deletions", "class change": "Class changes", "large move": "Large moves",
+    "conflict": "Conflicts", "dispute": "Disputed by the annotators", "deletion": "Deletions",
+    "class change": "Class changes", "large move": "Large moves",
     "attribute change": "Attribute changes", "addition": "Additions", "small move": "Small moves",
 }  # fmt: skip
 

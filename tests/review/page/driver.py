@@ -36,8 +36,9 @@ class Reviewer:
         self.page.keyboard.type(text)
 
     def choose(self, group: str) -> None:
-        """Show one group, or a part of one."""
+        """Show one group, or a part of one, and wait until its first change is drawn."""
         self.page.locator(".group-line").filter(has=self.page.locator(f".group-title:text-is({group!r})")).click()
+        self.settle()
 
     def find(self, text: str) -> None:
         """Search, and wait until something else is drawn."""

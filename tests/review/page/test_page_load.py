@@ -11,6 +11,7 @@ from PIL import Image
 from tests.review.page.driver import Reviewer
 
 import annobridge as ab
+from annobridge import demo
 from annobridge.backend.memory import SERVERS
 
 URL = "memory://page"
@@ -79,3 +80,31 @@ def test_the_dataset_is_what_was_decided(ds: ab.Dataset, enter: Callable[..., Re
         "d0": ("truck", 0.6), "d1": ("van", 0.6),
     }  # fmt: skip
     assert "before" in left  # what was refused is still refused
+
+
+def test_what_annotators_dispute_waits_for_the_reviewer(
+    ds: ab.Dataset, enter: Callable[..., Reviewer], tmp_path: Path
+) -> None:
+    run = ds.load_annotation_results("r1", url=URL)
+    people = [demo.annotator(run, name) for name in ("alice", "bob", "carol")]
+    for one in people[:2]:
+        one.set_class("a0", "bus")  # two of three: taken
+        one.delete("c0")  # one keeps it
+    people[0].draw("s1", "car", [0.4, 0.1, 0.1, 0.1])  # she alone
+    with ds.plan_annotations("r1", consensus=ab.Consensus(), url=URL).review(tmp_path / "d.jsonl") as server:
+        reviewer = enter(server.url)
+        reviewer.choose("Disputed")
+        assert len(reviewer.rows) == 2
+        assert (
+            "1 of 3 annotators have it; by default, it is left for later" in reviewer.page.locator(".why").inner_text()
+        )
+        reviewer.press("a")
+        reviewer.settle()
+        reviewer.press("l")
+        dialog = reviewer.page.get_by_role("dialog")
+        dialog.get_by_text("are taken as proposed, but for 1 that annotators dispute").wait_for()
+        dialog.get_by_role("button", name="Load").click()
+        dialog.get_by_text("Loaded.").wait_for()
+    rows = {row["label_id"]: row["label"] for row in ds.labels("objects").to_pylist()}
+    assert rows["a0"] == "bus"
+    assert len(rows) == (9 if "c0" in rows else 7)  # one of the two was accepted, and the other left

@@ -11,7 +11,7 @@ import typer
 from ...exceptions import ConfigError, InvalidOption
 from .. import show
 from ..changes import ROWS
-from ..option_groups import consensus_of
+from ..option_groups import Running, consensus_of
 from ..options import (
     DatasetOption,
     DecisionsOption,
@@ -94,6 +94,7 @@ def quality(
 
 
 def merge(
+    *,
     answers: Answers,
     into: Annotated[str, typer.Option(metavar="FIELD", help="The field that gets the result.", show_default=False)],
     dataset: Place = None,
@@ -105,6 +106,7 @@ def merge(
     ] = None,
     decisions: DecisionsOption = None,
     undecided: Undecided = "take",
+    running: Running,
     as_json: JsonOption = False,
 ) -> None:
     """Merge the answers of several annotators into one field; what fewer than the quorum have is left for a decision."""
@@ -114,7 +116,9 @@ def merge(
         raise InvalidOption(
             "--consensus none merges nothing; leave it out, or give quorum=, iou=, geometry= or classes=."
         )
-    report = ds.merge_annotations(names, into, chosen, key, field, decisions=decisions, undecided=undecided)
+    report = ds.merge_annotations(
+        names, into, chosen, key, field, decisions=decisions, undecided=undecided, **running.arguments()
+    )
     data = summary(ds, report, None if as_json else ROWS, "prompt") | {"version": report.version}
     show.emit(data, as_json, report_parts)
 

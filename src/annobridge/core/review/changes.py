@@ -52,9 +52,19 @@ CHANGES = pa.schema(
         pa.field("bound_to", pa.string()),  # what there is to look at, as a hash
     ]
 )
-CONFLICT, DELETION, CLASS_CHANGE, LARGE_MOVE = "conflict", "deletion", "class change", "large move"
+CONFLICT, DISPUTE, DELETION = "conflict", "dispute", "deletion"
+CLASS_CHANGE, LARGE_MOVE = "class change", "large move"
 ATTRIBUTE_CHANGE, ADDITION, SMALL_MOVE = "attribute change", "addition", "small move"
-GROUPS = (CONFLICT, DELETION, CLASS_CHANGE, LARGE_MOVE, ATTRIBUTE_CHANGE, ADDITION, SMALL_MOVE)  # the riskiest first
+GROUPS = (
+    CONFLICT,
+    DISPUTE,
+    DELETION,
+    CLASS_CHANGE,
+    LARGE_MOVE,
+    ATTRIBUTE_CHANGE,
+    ADDITION,
+    SMALL_MOVE,
+)  # the riskiest first
 _LARGE = 0.8  # a move is large if the shapes have less than this in common
 _SIDES = ("base", "ours", "theirs")
 _WHY = {
@@ -160,6 +170,7 @@ def _groups(proposed: pa.Table, iou: pa.Array) -> pa.Array:
     spatial = equal(component, SPATIAL)
     table = [
         (as_mask(are_conflicts(kind)), CONFLICT),
+        (not_null(proposed["dispute"]), DISPUTE),
         (equal(kind, "delete"), DELETION),
         (equal(kind, "add"), ADDITION),
         (equal(component, LABEL), CLASS_CHANGE),

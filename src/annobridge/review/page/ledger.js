@@ -42,13 +42,14 @@ export function createLedger(changes) {
       return verdict === "refuse" || verdict === "ours" ? "refused" : "settled";
     },
     counts() {
-      const counts = { looked: 0, ruled: 0, recorded: 0, open: 0, stale: 0, accepted: 0, refused: 0, settled: 0, rules: 0 };
+      const counts = { looked: 0, ruled: 0, recorded: 0, open: 0, stale: 0, accepted: 0, refused: 0, settled: 0, rules: 0, disputed: 0 };
       const rules = new Set();
       for (let i = 0; i < changes.total; i += 1) {
         const state = ledger.state(i);
         const outcome = ledger.outcome(i);
         if (outcome) counts[outcome] += 1;
         if (state === "stale") counts.stale += 1;
+        if (state === "open" && changes.proposal[i] === "leave") counts.disputed += 1;
         if (state === "open" || state === "stale") counts.open += 1;
         else if (state === "recorded") counts.recorded += 1;
         else if (ledger.record(i).rule) counts.ruled += 1;

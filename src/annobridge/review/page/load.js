@@ -92,7 +92,7 @@ function openChoice(numbers, undecided) {
     "fieldset",
     null,
     h("legend", null, `The ${count(numbers.open)} that nobody decided about`),
-    option("take", "are taken as proposed"),
+    option("take", `are taken as proposed${numbers.disputed ? `, but for ${count(numbers.disputed)} that annotators dispute` : ""}`),
     option("leave", "are left for later"),
   );
 }

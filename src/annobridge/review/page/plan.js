@@ -3,6 +3,7 @@
 /** The groups of changes, the riskiest first. */
 export const GROUPS = [
   { name: "conflict", title: "Conflicts", one: "Conflict", icon: "fork" },
+  { name: "dispute", title: "Disputed", one: "Disputed by the annotators", icon: "fork" },
   { name: "deletion", title: "Deletions", one: "Deletion", icon: "minus" },
   { name: "class change", title: "Class changes", one: "Class change", icon: "letter" },
   { name: "large move", title: "Large moves", one: "Large move", icon: "move" },
