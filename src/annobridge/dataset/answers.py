@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..display.progress import ProgressChoice
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.agreement.consensus import Consensus
+    from ..core.merge.route import Choice
 
 
 class AnswerVerbs(AnnotationVerbs):
@@ -172,7 +173,15 @@ class AnswerVerbs(AnnotationVerbs):
         return Quality(counts, used, iou)
 
     def load_answers(
-        self, anno_key: str, dest_field: str = "{field}_{annotator}", **options: Any
+        self,
+        anno_key: str,
+        dest_field: str = "{field}_{annotator}",
+        unexpected: Choice = "prompt",
+        conflicts: str | Mapping[str, str] = "theirs",
+        invalid: str | None = None,
+        force: bool = False,
+        progress: ProgressChoice = None,
+        **backend_options: Any,
     ) -> dict[str, LoadReport]:
         """Load the answer of each annotator of a run into a field of its own; the field that was sent stays as it is.
 
@@ -180,7 +189,12 @@ class AnswerVerbs(AnnotationVerbs):
             anno_key: the run.
             dest_field: the name of each field, with ``{field}`` and ``{annotator}``. In a name, what is not a letter, a digit or
                 ``_`` becomes ``_``.
-            **options: those of ``load_annotations``.
+            unexpected: as in ``load_annotations``.
+            conflicts: as in ``load_annotations``.
+            invalid: as in ``load_annotations``.
+            force: as in ``load_annotations``.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend, as ``url`` or a credential.
 
         Returns:
             Annotator → what was loaded.
@@ -188,7 +202,7 @@ class AnswerVerbs(AnnotationVerbs):
         Raises:
             InvalidOption: the tool has one answer for each sample, or two annotators would share a field.
         """
-        run = self.load_annotation_results(anno_key)
+        run = self.load_annotation_results(anno_key, **backend_options)
         fields = run.run.schema.fields
         places = {
             name: {field: dest_field.format(field=field, annotator=re.sub(r"\W", "_", name)) for field in fields}
@@ -200,9 +214,12 @@ class AnswerVerbs(AnnotationVerbs):
                 f"Two answers would go to the field {twice[0]!r}; give dest_field= with {{field}} and {{annotator}}."
             )
         return {
-            name: self.load_annotations(anno_key, dest_field=place, annotator=name, **options)
+            name: self.load_annotations(
+                anno_key, dest_field=place, annotator=name, unexpected=unexpected, conflicts=conflicts, invalid=invalid,
+                force=force, progress=progress, **backend_options,
+            )
             for name, place in places.items()
-        }
+        }  # fmt: skip
 
     def _answers(
         self, names: Sequence[str] | str, truth: str | None, label_field: str | None, backend_options: dict[str, Any]
