@@ -86,4 +86,12 @@ BENCHMARKS = (
         ("--images", "10000"),
         ("--images", "100000"),
     ),
+    Benchmark(
+        "consensus",
+        "the answers of simulated annotators become one",
+        "consensus.py",
+        ("--images", "200", "--large", "1000"),
+        ("--images", "1000", "--large", "10000"),
+        {"datumaro": "--datumaro"},
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import catalogue, environments, table
+from benchmarks import catalogue, environments, measure, table
 from benchmarks.catalogue import BENCHMARKS, Benchmark
 
 HERE = Path(command.__file__).parent
@@ -25,6 +26,7 @@ with measure.phase("p", figures):
 measure.report("sum", figures["p"], 20000, tool_s=0.0, note=" ".join(sys.argv[1:]))
 sys.exit({code})
 """
+QUALITY = r"F1 0\.[0-9]{4}, mean IoU 0\.[0-9]{4}"
 
 
 @pytest.fixture
@@ -135,3 +137,31 @@ def test_the_arguments_of_the_catalogue_are_those_of_the_scripts(benchmark: cata
     assert done.returncode == 0, done.stderr
     wanted = {part for part in given if part.startswith("--")}
     assert wanted <= set(done.stdout.replace("[", " ").split()), (wanted, done.stdout)
+
+
+def test_the_consensus_of_a_few_images(tmp_path: Path) -> None:
+    """Each case runs, its quality is told, and a peer that fails is told without ending the others."""
+    rows = tmp_path / "rows.jsonl"
+    options = ["--images", "20", "--large", "20", "--settings", "many missed", "--people", "3"]
+    done = subprocess.run(
+        [sys.executable, HERE / "consensus.py", *options, "--datumaro", sys.executable],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), measure.ROWS: str(rows)},
+    )  # fmt: skip
+    found = {row["stage"]: row for row in map(json.loads, rows.read_text().splitlines())}
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{stage} failed: ModuleNotFoundError: No module named 'datumaro'"
+        for stage in ("consensus of 3, many missed: 20 images", "200 boxes × 3: consensus, in memory")
+    ]
+    assert [*found] == [
+        "consensus of 3, many missed: 20 images", "200 boxes × 3: consensus, in memory", "200 boxes × 3: three fields added",
+        "200 boxes × 3: merge_annotations", "200 boxes × 3: compare_annotations",
+    ]  # fmt: skip
+    of_setting, in_memory, _, merged, compared = (row["note"] for row in found.values())
+    assert re.fullmatch(
+        QUALITY + "; [0-9]+ boxes left for a decision; best annotator 0\\.[0-9]{4} and 0\\.[0-9]{4}", of_setting
+    )
+    assert in_memory.split(";")[0] == merged.split(";")[0], "the dataset changes nothing about the consensus"
+    assert re.fullmatch(QUALITY + "; [0-9]+ boxes added", merged)
+    assert re.fullmatch("F1 of the pairs 0\\.[0-9]{3} to 0\\.[0-9]{3}", compared)

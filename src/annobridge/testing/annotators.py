@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ..agreement.rates import of_pairs
+from ..core.agreement.compare import compare
+from ..core.agreement.consensus import Agreed
 from ..core.agreement.given import Given
-from ..core.labels import REMOTE, conform
+from ..core.arrays import row_keys
+from ..core.labels import REMOTE, SAMPLES, TOOL_KEY, conform
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,18 @@ class Noise:
     double: float = 0.03
     jitter: float = 0.03
     wrong: float = 0.05
+
+
+SETTINGS: Mapping[str, Noise] = MappingProxyType(
+    {
+        "usual": Noise(),
+        "many missed": Noise(miss=0.2),
+        "many doubled": Noise(double=0.2),
+        "inexact": Noise(jitter=0.08),
+        "wrong classes": Noise(wrong=0.25),
+        "all of it": Noise(0.15, 0.1, 0.06, 0.15),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -77,3 +97,22 @@ class Scene:
             "remote_id": pa.array(np.arange(len(self.images))).cast(pa.string()),
         }
         return Given(annotator, conform(pa.table(columns), REMOTE, field=field, kind="box"), names)
+
+
+def decided(found: Agreed, annotator: str = "consensus") -> Given:
+    """The labels of a consensus that are not left for a decision, as one answer."""
+    waits = pc.is_in(row_keys(found.labels, TOOL_KEY), value_set=row_keys(found.disputed, TOOL_KEY))
+    return Given(annotator, found.labels.filter(pc.invert(waits)), found.samples)
+
+
+class Score(NamedTuple):
+    """F1, and the mean intersection over union of the labels that agree; 0 without any."""
+
+    f1: float
+    mean_iou: float
+
+
+def score(one: Given, truth: Given) -> Score:
+    """How good an answer is: labels of the right class with an intersection over union of 0.5 at least are right."""
+    (row,) = of_pairs(compare([one, truth], 0.5, (), SAMPLES.empty_table(), truth.annotator).matches).to_pylist()
+    return Score(row["f1"], row["mean_iou"] or 0.0)

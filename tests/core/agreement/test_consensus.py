@@ -7,23 +7,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annobridge import Consensus
-from annobridge.agreement.rates import of_pairs
 from annobridge.core import attributes
-from annobridge.core.agreement.compare import compare
 from annobridge.core.agreement.consensus import Agreed, agree
 from annobridge.core.agreement.given import Given
 from annobridge.core.arrays import as_array, first_rows, row_keys, set_columns
 from annobridge.core.compare import equal_rows
 from annobridge.core.geometry import decode_rle, encode_rle, mask_box
-from annobridge.core.labels import COMPONENTS, REMOTE, TOOL_KEY, conform
+from annobridge.core.labels import COMPONENTS, REMOTE, conform
 from annobridge.exceptions import InvalidOption
-from annobridge.testing.annotators import Noise, Scene
+from annobridge.testing.annotators import SETTINGS, Noise, Scene, decided, score
 from annobridge.testing.strategies import tables
 
 from .answers import NO_SIZES, answer, box, remote
@@ -277,16 +274,6 @@ def test_the_order_of_the_annotators_changes_nothing(seed: int, people: int) -> 
         assert found.disputed.equals(expected.disputed)
 
 
-SETTINGS = {
-    "usual": Noise(0.05, 0.03, 0.03, 0.05),
-    "many missed": Noise(0.2, 0.03, 0.03, 0.05),
-    "many doubled": Noise(0.05, 0.2, 0.03, 0.05),
-    "inexact": Noise(0.05, 0.03, 0.08, 0.05),
-    "wrong classes": Noise(0.05, 0.03, 0.03, 0.25),
-    "all of it": Noise(0.15, 0.1, 0.06, 0.15),
-}
-
-
 @pytest.mark.parametrize("people", [3, 5])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_it_beats_the_best_annotator(name: str, people: int) -> None:
@@ -297,19 +284,10 @@ def test_it_beats_the_best_annotator(name: str, people: int) -> None:
     truth = scene.given("truth", images)
     answers = [scene.seen_by(SETTINGS[name], rng).given(who, images) for who in NAMES[:people]]
     found = consensus(*answers)
-    waits = pc.is_in(row_keys(found.labels, TOOL_KEY), value_set=row_keys(found.disputed, TOOL_KEY))
-    taken = Given("consensus", found.labels.filter(pc.invert(waits)), found.samples)
-    scores = {one.annotator: _score(one, truth) for one in (*answers, taken)}
+    scores = {one.annotator: score(one, truth) for one in (*answers, decided(found))}
     best = [max(scores[who][n] for who in NAMES[:people]) for n in (0, 1)]
-    assert scores["consensus"][0] > best[0]
-    assert scores["consensus"][1] > best[1]
-
-
-def _score(one: Given, truth: Given) -> tuple[float, float]:
-    """F1 and mean intersection over union."""
-
-    row = of_pairs(compare([one, truth], 0.5, (), NO_SIZES, "truth").matches).to_pylist()[0]
-    return row["f1"], row["mean_iou"]
+    assert scores["consensus"].f1 > best[0]
+    assert scores["consensus"].mean_iou > best[1]
 
 
 @pytest.mark.parametrize(
