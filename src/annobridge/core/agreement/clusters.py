@@ -59,6 +59,30 @@ def clusters(annotators: Ints, pairs: Pairs, scores: Floats) -> Ints:
     return ordered
 
 
+def doubles(clusters: Ints, own: Pairs) -> Bools:
+    """Which clusters are other ones once more: all who have an object in it have one in a larger cluster as well, which is so much
+    like it that they drew one thing twice.
+
+    Args:
+        clusters: the cluster of each object.
+        own: pairs of objects of one annotator that are very much alike.
+
+    >>> twice = Pairs(np.array([0, 1]), np.array([3, 4]), np.array([0.9, 0.9]))
+    >>> doubles(np.array([0, 0, 0, 1, 1]), twice).tolist()
+    [False, True]
+    """
+    count = int(clusters.max(initial=-1)) + 1
+    sizes = np.bincount(clusters, minlength=count)
+    object_, other = np.concatenate([own.left, own.right]), np.concatenate([own.right, own.left])
+    smaller = sizes[clusters[object_]] < sizes[clusters[other]]
+    object_, other = object_[smaller], other[smaller]
+    found = np.zeros(count, bool)
+    keys = np.unique(np.stack([clusters[object_], clusters[other], object_]), axis=1)[:2]
+    pairs, members = np.unique(keys, axis=1, return_counts=True)
+    found[pairs[0][members == sizes[pairs[0]]]] = True
+    return found
+
+
 def _changes(values: Ints) -> Bools:
     """Where another value begins."""
     return np.concatenate([[True], values[1:] != values[:-1]]) if len(values) else np.zeros(0, bool)

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...exceptions import InvalidOption
-from ..arrays import Ints, as_array, as_mask, choose, index_of, list_array, set_columns, take_rows
+from ..arrays import Bools, Ints, as_array, as_mask, choose, index_of, list_array, set_columns, take_rows
 from ..merge.disputed import DISPUTED
 from ..review.values import EXISTENCE
 from ..similarity import Floats, sizes_of
 from .attribute_votes import voted_attributes
-from .clusters import clusters
+from .clusters import clusters, doubles
 from .given import Answered, Given, all_labels
 from .known import Known, known_labels, track_numbers
 from .objects import Objects, objects_of
@@ -27,6 +27,7 @@ from .votes import Votes, vote
 
 VOTE = "vote"
 CLASSES = (VOTE, WEIGHTED)
+TWICE = 0.75  # how much two shapes of one annotator are alike that are one thing, drawn twice
 SAME_CLASS, SAME_ID = 0.25, 2.0  # what an equal class, or an equal id, adds to the similarity of a pair
 _ROUNDING = 1e-9  # shares that miss the quorum by less have it
 
@@ -143,11 +144,14 @@ def agree(
     same_class = classes[pairs.left] == classes[pairs.right]
     scores = pairs.similarity + SAME_CLASS * same_class + SAME_ID * is_known
     cluster = clusters(annotators[objects.first], pairs, scores)
+    own = similar_pairs(labels, annotators, objects, TWICE, several, sizes_of(samples, labels), own=True)
     groups = _groups(labels, objects, cluster, pairs, weights_of)
     merged = merged_shapes(labels, groups.members, options.geometry)
     identity = known_labels(labels, groups.members, merged, base, samples)
     votes = _votes(labels, weights_of, objects, cluster, groups, base, identity)
-    return _Outcome(labels, groups, merged, base, identity, votes, answered, options, copied).agreed()
+    return _Outcome(
+        labels, groups, merged, base, identity, votes, answered, options, copied, doubles(cluster, own)
+    ).agreed()
 
 
 class _Groups(NamedTuple):
@@ -214,7 +218,7 @@ class _Outcome:
 
     def __init__(
         self, labels: pa.Table, groups: _Groups, merged: pa.Table, base: pa.Table, known: Known, votes: _ClassVotes,
-        answered: Answered, options: Consensus, copied: Collection[str],
+        answered: Answered, options: Consensus, copied: Collection[str], is_double: Bools,
     ) -> None:  # fmt: skip
         self._labels, self._groups, self._merged, self._base = labels, groups, merged, base
         self._known, self._votes, self._answered = known, votes, answered
@@ -224,6 +228,8 @@ class _Outcome:
         self._have = np.bincount(members.groups, minlength=len(of_group))
         needed = options.quorum * self._seen - _ROUNDING
         few = (np.bincount(members.groups, members.weights, len(of_group)) < needed) & ~known.is_accepted
+        self._double = is_double[of_group] & ~few & ~known.is_accepted
+        few |= self._double
         tie = votes.found.is_tie[of_group] & ~few
         is_known = known.rows >= 0
         of_accepted = votes.found.total[of_group] >= needed
@@ -268,7 +274,8 @@ class _Outcome:
     def _disputed(self) -> pa.Table:
         found = []
         for component, where, reason in (
-            (EXISTENCE, self._few, "{} of {} annotators have it"),
+            (EXISTENCE, self._few & ~self._double, "{} of {} annotators have it"),
+            (EXISTENCE, self._few & self._double, "its {} annotators, of {}, have another one in its place"),
             (EXISTENCE, self._tie_of_new, "as many of its {} annotators gave it another class ({} saw the image)"),
             ("label", self._tie_of_known, "as many of its {} annotators gave it another class ({} saw the image)"),
         ):

@@ -39,7 +39,7 @@ class Pairs(NamedTuple):
 
 
 def similar_pairs(
-    labels: pa.Table, annotators: Ints, objects: Objects, least: float, several: Bools, sizes: Floats
+    labels: pa.Table, annotators: Ints, objects: Objects, least: float, several: Bools, sizes: Floats, own: bool = False
 ) -> Pairs:
     """The pairs of objects of different annotators that are alike, whatever their classes are.
 
@@ -54,13 +54,14 @@ def similar_pairs(
         least: pairs with a smaller similarity are left out.
         several: where an image may have several labels. Those without a shape are then alike only if their classes are equal.
         sizes: width and height of the image of each label, for turned boxes; NaN where they are not known.
+        own: pairs of objects of one annotator instead: what somebody has drawn twice.
     """
     by_class = several & as_mask(pc.is_in(labels["kind"], pa.array(_OF_IMAGES)))
     groups = _groups(labels, by_class | as_mask(pc.is_in(labels["kind"], pa.array(_BY_CLASS))))
     shapes = _Shapes(labels, sizes)
     is_track = objects.sizes > 1
     singles, tracks = [], []
-    for i, j in _of_several(groups, annotators):
+    for i, j in _pairs(groups, annotators, own):
         found = Pairs(objects.of_label[i], objects.of_label[j], shapes.similarity(i, j))
         in_tracks = is_track[found.left] | is_track[found.right]
         singles.append(found.take(~in_tracks & (found.similarity >= least)))
@@ -114,11 +115,11 @@ def _groups(labels: pa.Table, by_class: Bools) -> Ints:
     return found
 
 
-def _of_several(groups: Ints, annotators: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """All pairs of labels of a group by different annotators, each once, some at a time."""
+def _pairs(groups: Ints, annotators: Ints, own: bool) -> Iterator[tuple[Ints, Ints]]:
+    """All pairs of labels of a group by different annotators, or by one, each once, some at a time."""
     rows = np.arange(len(groups))
     for i, j in in_groups(groups, groups, rows, rows):
-        counts = (i < j) & (annotators[i] != annotators[j])
+        counts = (i < j) & ((annotators[i] == annotators[j]) == own)
         yield i[counts], j[counts]
 
 
