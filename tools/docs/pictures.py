@@ -16,6 +16,8 @@ from annobridge.bridge.merge_plan import MergePlan
 from annobridge.dataset import Dataset
 from annobridge.demo.pictures import side_by_side
 
+from . import several
+
 EDITED = "street_02"  # the scene of the picture on the first page
 SIZE = {"width": 1280, "height": 760}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -24,7 +26,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 def draw(folder: Path) -> list[Path]:
     """Draw all pictures anew; returns their files. Raises ``RuntimeError`` without a Chromium."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [before_and_after(folder / "before-after.webp"), *review_page(folder)]
+    return [before_and_after(folder / "before-after.webp"), *review_page(folder), *several_annotators(folder)]
 
 
 def before_and_after(path: Path) -> Path:
@@ -75,6 +77,24 @@ def plan_with_a_conflict(folder: Path) -> MergePlan:
     x, y, width, height = car["bounding_box"]
     ds.set_labels([{"label_id": car["label_id"], "bounding_box": [x + 0.03, y - 0.05, width, height]}])
     return ds.plan_annotations("round1", progress=False)
+
+
+def several_annotators(folder: Path) -> list[Path]:
+    """A consensus in one image, and the pages of an agreement and of the quality of annotators."""
+    folder = folder.resolve()
+    made = [folder / "consensus.webp"]
+    with tempfile.TemporaryDirectory() as scratch, _browser() as browser:
+        ds = several.answered(Path(scratch))
+        sheet = Path(scratch, "sheet.png")
+        several.consensus(ds).save(sheet)
+        _save(sheet, made[0])
+        agreement = ds.compare_annotations(several.FIELDS, progress=False)
+        quality = ds.annotation_quality(several.FIELDS, "objects", progress=False)
+        for name, found in (("agreement", agreement), ("quality", quality)):
+            page = browser.new_page(viewport=SIZE)
+            page.goto(found.to_html(Path(scratch, f"{name}.html")).as_uri())
+            made.append(_shot(page, scratch, folder / f"{name}.webp"))
+    return made
 
 
 @contextmanager
