@@ -15,7 +15,9 @@ from tools.docs import api, build
 
 import annobridge as ab
 
-SHOWN_WHOLE = [ab.Dataset, ab.View, ab.AnnotationResults, ab.MergePlan, ab.LoadReport, ab.AnnotationBackend]
+SHOWN_WHOLE = [
+    ab.Dataset, ab.View, ab.AnnotationResults, ab.MergePlan, ab.LoadReport, ab.Agreement, ab.Quality, ab.AnnotationBackend,
+]  # fmt: skip
 
 
 class Page(HTMLParser):

@@ -11,7 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 from annobridge import demo
 from annobridge.dataset import Dataset
 
-PEOPLE = {"alice": (0.03, (230, 60, 60)), "bob": (0.07, (40, 150, 255)), "carol": (0.14, (255, 190, 30))}  # mistakes, colour
+PEOPLE = {
+    "alice": (0.03, (230, 60, 60)),
+    "bob": (0.07, (40, 150, 255)),
+    "carol": (0.14, (255, 190, 30)),
+}  # mistakes, colour
 FIELDS = [f"objects_{name}" for name in PEOPLE]
 SCENE = "street_06"
 _LAMP = (0.286, 0.3, 0.052, 0.31)  # there, which one of them takes for a sign
@@ -28,7 +32,7 @@ def answered(folder: Path) -> Dataset:
     run = ds.annotate("round1", label_field="objects", backend="memory", progress=False)
     labels = ds.labels("objects").to_pylist()
     for name, (mistakes, _) in PEOPLE.items():
-        chance, somebody = random.Random(name), demo.annotator(run, name)
+        chance, somebody = random.Random(name), demo.annotator(run, name)  # noqa: S311
         for row in labels:
             x, y, width, height = row["bounding_box"]
             if chance.random() < mistakes:
