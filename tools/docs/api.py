@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
+
+_VALUES = (property, cached_property)  # members that are not called
 
 
 def markdown(path: str) -> str:
@@ -22,7 +25,7 @@ def members(thing: type) -> list[tuple[str, Any]]:
     return [
         (name, value)
         for name, value in found
-        if isinstance(value, (property, classmethod)) or inspect.isfunction(value)
+        if isinstance(value, (*_VALUES, classmethod)) or inspect.isfunction(value)
     ]
 
 
@@ -33,7 +36,7 @@ def _lines(path: str, thing: Any) -> Iterator[str]:
         return
     for name, value in members(thing):
         bound = getattr(value, "__func__", value)
-        yield f"### {name}{'' if isinstance(value, property) else _signature(bound)}"
+        yield f"### {name}{'' if isinstance(value, _VALUES) else _signature(bound)}"
         yield inspect.getdoc(bound) or ""
 
 
