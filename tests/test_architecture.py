@@ -30,7 +30,7 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "doctor": {"core", "spill", "store"},
     "media": {"core", "display", "spill", "store"},
     "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
-    "agreement": {"bridge", "core", "display", "store"},
+    "agreement": {"backend", "bridge", "core", "display", "store"},
     "dataset": {
         "agreement",
         "backend",

@@ -85,7 +85,7 @@ def test_a_consensus_is_planned_and_loaded(place: str) -> None:
         (("plan", "r", "--consensus", "votes=2"), '--consensus "votes=2" is not known'),
         (("plan", "r", "--consensus", "weights=2"), '--consensus "weights=2" is not known'),
         (("plan", "r", "--consensus", "weights.bob=0"), "The weight 0.0 of 'bob' is not a number above 0"),
-        (("merge", "objects", "--into", "x"), "is the answer of one annotator only"),
+        (("merge", "objects", "--into", "x"), "There is one answer only, objects"),
         (("merge", "objects", "r", "--into", "x", "--consensus", "none"), "--consensus none merges nothing"),
         (("compare", "objects", "nothing"), "The dataset has no label field and no run 'nothing'"),
         (("quality", "r"), "There is no truth to compare with"),

@@ -16,7 +16,7 @@ from annobridge import demo
 from annobridge.agreement import rates
 from annobridge.backend.memory import SERVERS
 from annobridge.backend.values import Answer
-from annobridge.exceptions import ConfigError, InvalidOption, InvalidSchema
+from annobridge.exceptions import ConfigError, InvalidOption
 
 PEOPLE = ["alice", "bob", "carol"]
 CAR, BUS = [0.1, 0.1, 0.2, 0.2], [0.6, 0.6, 0.2, 0.2]
@@ -69,6 +69,8 @@ def test_the_most_disputed_images_are_a_view_to_send_on(ds: ab.Dataset) -> None:
     assert len(view) == 1
     assert len(found.disputed()) == 2
     assert len(found.disputed(above=0.3)) == 1
+    with pytest.raises(InvalidOption, match="limit=0 is no number of images"):
+        found.disputed(0)
     assert (
         found.disputed(1).annotate("third", label_schema="alice", backend="memory", progress=False).run.state == "sent"
     )
@@ -166,6 +168,25 @@ class TestInTheTool:
         assert row(found.annotators, annotator="bob")["true_labels"] == 4
 
 
+def test_a_run_of_several_fields_and_a_view(ds: ab.Dataset) -> None:
+    run = ds.annotate("r", label_schema=["truth", "bob"], backend="memory", progress=False)
+    demo.annotator(run, "dora")
+    demo.annotator(run, "emil")
+    with pytest.raises(InvalidOption, match=r"The run 'r' has the fields truth, bob; name one with label_field="):
+        ds.compare_annotations("r")
+    found = ds.limit(2).annotation_quality("r", truth="truth", label_field="truth")
+    assert row(found.annotators, annotator="dora")["labels"] == 4
+    assert row(found.annotators, annotator="dora")["precision"] == 1.0
+
+
+def test_a_partial_load_is_an_answer_to_its_samples(ds: ab.Dataset) -> None:
+    ds.annotate("r", label_schema="truth", backend="memory", progress=False)
+    ds.load_annotations("r", dest_field="some", where=["s0"])
+    found = ds.compare_annotations(["some", "truth"])
+    assert row(found.pairs, left="some")["f1"] == 1.0
+    assert found.notes == ["2 of 3 images were seen by one annotator only."]
+
+
 def test_people_who_saw_different_images(ds: ab.Dataset) -> None:
     run = ds.annotate("r", label_schema="truth", backend="memory", progress=False)
     for name, left_out in (("dora", "s0"), ("emil", "s2")):
@@ -203,7 +224,7 @@ def test_names_are_escaped_on_the_page(ds: ab.Dataset) -> None:
             ["alice"],
             {},
             InvalidOption,
-            "There is the answer of one annotator only (alice), so there is nothing to compare.",
+            "There is one answer only, alice, so there is nothing to compare; give two at least.",
         ),
         (["alice", "nobody"], {}, InvalidOption, "The dataset has no label field and no run 'nobody'"),
         (
@@ -213,7 +234,12 @@ def test_names_are_escaped_on_the_page(ds: ab.Dataset) -> None:
             "iou=0 is not an intersection over union; give a number above 0 and up to 1.",
         ),
         (PEOPLE, {"iou": 1.5}, InvalidOption, "iou=1.5 is not an intersection over union"),
-        (["alice", "lines"], {}, InvalidSchema, "holds detections and polylines"),
+        (
+            ["alice", "lines"],
+            {},
+            InvalidOption,
+            "The answers alice, lines have labels of several types: detections, polylines",
+        ),
     ],
 )
 def test_wrong_calls_are_refused(

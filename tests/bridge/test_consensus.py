@@ -113,7 +113,7 @@ def test_a_class_with_a_tie_is_left_and_can_be_given(world: World) -> None:
         one.draw("s0", name, [0.4, 0.1, 0.1, 0.1])
     plan = world.ds.plan_annotations("r", consensus=MAJORITY)
     (change,) = plan.changes.to_pylist()
-    assert change["why"].startswith("as many of its 2 annotators gave it another class (2 saw the image)")
+    assert change["why"].startswith("annotators differ about the class: car (alice), bus (bob)")
     assert world.ds.load_annotations("r", consensus=MAJORITY).added == 0
 
 
@@ -226,11 +226,11 @@ class TestOneAnnotator:
         ({"consensus": "median"}, "consensus='median' is not known; give an annobridge.Consensus."),
         (
             {"annotator": 7},
-            "annotator=7 is the name of the one whose answer is loaded; give a name, and no consensus=.",
+            "annotator=7 does not fit: it is one name, and consensus= takes all answers",
         ),
         (
             {"annotator": "alice", "consensus": MAJORITY},
-            "annotator='alice' is the name of the one whose answer is loaded",
+            "annotator='alice' does not fit",
         ),
     ],
 )
@@ -258,3 +258,16 @@ def test_one_answer_only_is_told(world: World) -> None:
     report = world.ds.load_annotations("r", consensus=MAJORITY)
     assert report.deleted == 1
     assert "2 samples were answered by one person only; their labels were taken as they are." in report.notes
+
+
+def test_weights_of_nobody_are_told(world: World) -> None:
+    world.people("alice", "bob")
+    consensus = ab.Consensus(classes="weighted", weights={"alice": 2, "objects_bob": 3})
+    notes = world.ds.plan_annotations("r", consensus=consensus).notes
+    assert "The weights of objects_bob count for nothing, as nobody of these names has answered." in notes
+
+
+def test_a_run_that_nobody_answered_by_name_is_told(world: World) -> None:
+    with pytest.raises(InvalidOption) as error:
+        world.ds.load_answers("r")
+    assert str(error.value) == "Nobody has answered the run 'r' by name, so there is nothing to load."

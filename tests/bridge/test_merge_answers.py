@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from annobridge import demo
 from annobridge.backend.memory import SERVERS
 from annobridge.bridge import execution
 from annobridge.core import tasks
-from annobridge.exceptions import InvalidOption, InvalidSchema
+from annobridge.exceptions import InvalidOption, UnknownBackend
 
 
 @pytest.fixture
@@ -97,17 +98,28 @@ def test_runs_over_one_view_are_answers(ds: ab.Dataset) -> None:
 @pytest.mark.parametrize(
     ("answers", "options", "kind", "message"),
     [
-        (["alice"], {}, InvalidOption, "answers=['alice'] is the answer of one annotator only; give two at least."),
+        (["alice"], {}, InvalidOption, "There is one answer only, alice; give two at least to merge."),
         (
             ["alice", "alise"],
             {},
             InvalidOption,
             "The dataset has no label field and no run 'alise'; did you mean 'alice'?",
         ),
-        (["alice", "alice"], {}, InvalidOption, "answers=['alice', 'alice'] is not a list of different label fields"),
-        ("alice", {}, InvalidOption, "answers='alice' is not a list of different label fields, or keys of runs"),
+        (["alice", "alice"], {}, InvalidOption, "The answers ['alice', 'alice'] are no list of different label fields"),
+        ("alice", {}, InvalidOption, "The answers 'alice' are no list of different label fields, or keys of runs"),
         (["alice", "bob"], {"into": "bob"}, InvalidOption, "into='bob' is one of the answers, which stay as they are"),
-        (["alice", "lines"], {}, InvalidSchema, "holds detections and polylines"),
+        (
+            ["alice", "lines"],
+            {},
+            InvalidOption,
+            "have labels of several types: detections, polylines",
+        ),
+        (
+            ["alice", "bob"],
+            {"consensus": True},
+            InvalidOption,
+            "consensus=True is not known; give an annobridge.Consensus.",
+        ),
         (
             ["alice", "sent"],
             {},
@@ -163,3 +175,39 @@ def test_the_result_is_the_same_with_several_processes(tmp_path: Path, monkeypat
         found.append((rows(ds, "truth"), report.outcome.left, report.added))
     assert found[0] == found[1]
     assert found[0][1] > 0
+
+
+def test_a_run_keeps_its_consensus_and_its_samples(ds: ab.Dataset) -> None:
+    names = ["alice", "bob", "carol"]
+    plan = ds.plan_merge(names, into="truth", anno_key="m", consensus=ab.Consensus(quorum=1))
+    assert [row["proposal"] for row in ds.plan_annotations("m").changes.to_pylist()].count("leave") == 2
+    assert plan.changes.num_rows == ds.plan_annotations("m").changes.num_rows
+    assert ds.merge_annotations(names, into="truth", anno_key="m").outcome.options.consensus == ab.Consensus(quorum=1)
+    ds.select(["s0"]).merge_annotations(names, into="part", anno_key="part")
+    with pytest.raises(InvalidOption) as error:
+        ds.merge_annotations(names, into="part", anno_key="part")
+    assert str(error.value).startswith(
+        "The run 'part' lacks 1 of the 2 samples; add them with extend_annotation('part', …)"
+    )
+    ds.extend_annotation("part", ds)
+    assert ds.merge_annotations(names, into="part", anno_key="part").added == 1
+
+
+def test_a_dataset_that_was_moved_or_copied_merges_its_own_answers(ds: ab.Dataset, tmp_path: Path) -> None:
+    names = ["alice", "bob", "carol"]
+    ds.merge_annotations(names, into="truth", anno_key="m")
+    shutil.copytree(tmp_path / "ds", tmp_path / "copy")
+    shutil.move(tmp_path / "ds", tmp_path / "moved")
+    copy = ab.load_dataset(tmp_path / "copy")
+    copy.delete_labels(field="alice")
+    copy.delete_labels(field="bob")
+    copy.add_labels("bob", {"s0": [ab.Detection("car", [0.1, 0.1, 0.2, 0.2])]})
+    copy.add_labels("alice", {"s0": [ab.Detection("car", [0.1, 0.1, 0.2, 0.2])]})
+    assert ab.load_dataset(tmp_path / "moved").plan_annotations("m").changes.num_rows == 1  # what was left
+    assert copy.plan_annotations("m").changes.num_rows > 1
+
+
+def test_it_is_no_tool(ds: ab.Dataset) -> None:
+    assert "fields" not in ab.list_backends()
+    with pytest.raises(UnknownBackend):
+        ds.annotate("r", label_schema="alice", backend="fields")

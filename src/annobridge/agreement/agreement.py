@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from ..core.agreement.compare import Compared, compare
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import InvalidOption
+from ..exceptions import ConfigError, InvalidOption
 from ..store.stores import Stores
 from . import page, rates
 from .coefficients import coefficients
@@ -86,6 +87,8 @@ class Agreement:
             limit: how many.
             above: only those with a larger ``disagreement``.
         """
+        if limit is not None and limit < 1:
+            raise InvalidOption(f"limit={limit} is no number of images; give 1 or more.")
         ids = self.images.filter(pc.greater(self.images["disagreement"], above))["sample_id"].to_pylist()
         return self._select(ids[:limit], ordered=True)
 
@@ -100,9 +103,15 @@ class Agreement:
         return page.write(Path(path), f"{self.title} of {', '.join(self.annotators)}", self._tables(None), self.notes)
 
     def _tables(self, most: int | None) -> Iterator[tuple[str, pa.Table]]:
-        for name in ("pairs", "classes", "attributes", "confusion", "images"):
+        yield "pairs", self.pairs
+        with suppress(ConfigError):  # without the packages
+            yield "coefficients", self.coefficients
+        for name in ("classes", "attributes", "confusion", "images"):
             table = getattr(self, name)
             yield name, table if most is None else table.slice(0, most)
+
+    def __repr__(self) -> str:
+        return f"{self.title}({', '.join(self.annotators)}, iou={self.iou})"
 
     def __str__(self) -> str:
         lines = [f"{self.title} of {', '.join(self.annotators)} (IoU {self.iou}):"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from ..exceptions import InvalidOption
 _SHARES = ("precision", "recall", "f1", "mean_iou", "accuracy", "disagreement")
 _STYLE = """
 body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1d2433;background:#fff}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem;text-transform:capitalize}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}h2::first-letter{text-transform:uppercase}
 table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #e3e6ec}
-th{font-weight:600;color:#5a6478}td.number{text-align:right;font-variant-numeric:tabular-nums}
+th{font-weight:600;color:#5a6478}th.number,td.number{text-align:right;font-variant-numeric:tabular-nums}
 td.share{background:linear-gradient(90deg,#cfe3ff var(--share),transparent var(--share));text-align:right}
-p.note{color:#5a6478}
+p.note,small{color:#5a6478}
 """
 
 
@@ -46,17 +46,29 @@ def body(title: str, tables: Iterable[tuple[str, pa.Table]], notes: Sequence[str
 
 
 def _table(table: pa.Table) -> str:
-    names = table.column_names
-    head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
-    rows = ("".join(_cell(name, row[name]) for name in names) for row in table.to_pylist())
+    names = [name for name in table.column_names if not name.endswith(("_low", "_high"))]
+    head = "".join(f"<th{_side(table, name)}>{html.escape(_heading(name))}</th>" for name in names)
+    rows = ("".join(_cell(name, row) for name in names) for row in table.to_pylist())
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _cell(name: str, value: Any) -> str:
+def _side(table: pa.Table, name: str) -> str:
+    return "" if pa.types.is_string(table.schema.field(name).type) else " class=number"
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", " ").replace("iou", "IoU").replace("f1", "F1")
+
+
+def _cell(name: str, row: Mapping[str, Any]) -> str:
+    """A cell; a rate with its interval, where it has one."""
+    value = row[name]
     if value is None:
         return "<td></td>"
     if name in _SHARES:
-        return f'<td class=share style="--share:{100 * value:.1f}%">{value:.3f}</td>'
+        ends = [row.get(f"{name}_{end}") for end in ("low", "high")]
+        interval = "" if None in ends else f" <small>{ends[0]:.3f} to {ends[1]:.3f}</small>"
+        return f'<td class=share style="--share:{100 * value:.1f}%">{value:.3f}{interval}</td>'
     if isinstance(value, int | float):
         shown = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
         return f"<td class=number>{shown}</td>"

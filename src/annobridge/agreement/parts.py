@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..backend.values import Answer
 from ..bridge import field_answers
 from ..bridge.field_answers import FieldAnswer
 from ..bridge.results import AnnotationResults
@@ -58,7 +59,6 @@ class OfFields:
 
     Raises:
         InvalidOption: there is no such answer.
-        InvalidSchema: the answers have labels of several types.
     """
 
     def __init__(
@@ -101,30 +101,53 @@ class OfRun:
     Args:
         stores: the dataset.
         results: the run.
+        sample_ids: the samples.
         truth: a label field with the truth; by default, the answer that the tool takes for it.
+        label_field: the field of a run that has several.
+
+    Raises:
+        InvalidOption: the run has several fields, or no such field.
     """
 
-    def __init__(self, stores: Stores, results: AnnotationResults, truth: str | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        results: AnnotationResults,
+        sample_ids: pa.Array,
+        truth: str | None,
+        label_field: str | None,
+    ) -> None:
         self._stores, self._results = stores, results
         self._truth = field_answers.find(stores, [truth]) if truth is not None else []
-        schema = results.run.schema
-        self.single = [name for name, spec in schema.fields.items() if spec.type in SINGLE]
-        self.count = len(stores.runs.sample_ids(results.run.run_id))
+        self._field = field_answers.field_of(results.run, label_field)
+        self.single = [self._field] if results.run.schema.fields[self._field].type in SINGLE else []
+        of_run = stores.runs.sample_ids(results.run.run_id)
+        self._ids = of_run.filter(pc.is_in(of_run, value_set=sample_ids))
+        self.count = len(self._ids)
 
     def parts(self) -> Iterator[Part]:
         """One task after the other."""
-        schema = self._results.run.schema
         for receipt in self._results.receipts():
             answers = self._results.answers_of(receipt)
-            given = [Given(a.annotator, with_fields(a.labels, schema), a.samples) for a in answers]
+            given = [self._narrowed(one) for one in answers]
             truths = [a.annotator for a in answers if a.is_truth]
             samples = pc.unique(pa.chunked_array([one.samples for one in given], pa.string()))
             for truth in self._truth:
                 rows = pa.Table.from_batches(truth.scan(self._stores, samples), truth.schema).combine_chunks()
                 name = f"the field {truth.name}"  # an annotator may have the same name
-                given.append(Given(name, truth.labels(rows, next(iter(schema.fields))), truth.answered(samples)))
+                given.append(Given(name, truth.labels(rows, self._field), truth.answered(samples)))
                 truths = [name]
             yield Part(given, truths[0] if truths else None)
+
+    def _narrowed(self, answer: Answer) -> Given:
+        """The labels of the field, on the samples."""
+        labels = with_fields(answer.labels, self._results.run.schema)
+        chosen = pc.and_(pc.equal(labels["field"], self._field), pc.is_in(labels["sample_id"], value_set=self._ids))
+        return Given(
+            answer.annotator,
+            labels.filter(chosen),
+            answer.samples.filter(pc.is_in(answer.samples, value_set=self._ids)),
+        )
 
 
 def sizes(stores: Stores, part: Part) -> pa.Table:

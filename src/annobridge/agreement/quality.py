@@ -106,6 +106,9 @@ class Quality:
             table = getattr(self, name)
             yield name, table if most is None else table.slice(0, most)
 
+    def __repr__(self) -> str:
+        return f"{self.title}(against {self.truth!r}, iou={self.iou})"
+
     def __str__(self) -> str:
         lines = [f"{self.title} against {self.truth} (IoU {self.iou}):"]
         for row in self.annotators.to_pylist():

@@ -45,6 +45,7 @@ def send(
     strict: bool,
     progress: ProgressChoice,
     execution: Execution = LOCAL,
+    own: Mapping[str, Any] | None = None,
 ) -> Run:
     """Check everything, reserve the key, and send all tasks.
 
@@ -61,6 +62,7 @@ def send(
         strict: whether labels that are not sent are an error.
         progress: as in ``Dataset.annotate``.
         execution: where the tasks are checked and sent.
+        own: entries of ``Run.options`` that the bridge keeps for itself.
     """
     check_key(anno_key)
     stores.runs.require_free(anno_key)
@@ -77,7 +79,7 @@ def send(
         state="sending",
         backend=backend.name,
         schema=schema,
-        options={**backend.config.stored(), MEDIA_FIELD_OPTION: media_field},
+        options={**backend.config.stored(), MEDIA_FIELD_OPTION: media_field, **(own or {})},
         view=[dict(stage) for stage in stages],
         labels_version=stores.labels.version(),
         created=created,

@@ -78,7 +78,7 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise InvalidOption(
-            f"answers={names!r} is not a list of different label fields, or keys of runs; give such a list."
+            f"The answers {names!r} are no list of different label fields, or keys of runs; give such a list."
         )
     runs = {run.anno_key: run for run in stores.runs.all_readable()}
     fields = stores.labels.fields()
@@ -93,12 +93,7 @@ def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], la
             f"The dataset has no label field and no run {name!r}; {did_you_mean(name, [*fields, *runs])}"
         )
     run = runs[name]
-    of_run = list(run.schema.fields)
-    if label_field is None and len(of_run) > 1:
-        raise InvalidOption(f"The run {name!r} has the fields {', '.join(of_run)}; name one with label_field=.")
-    field = label_field or of_run[0]
-    if field not in of_run:
-        raise InvalidOption(f"The run {name!r} has no field {field!r}; it has {', '.join(of_run)}.")
+    field = field_of(run, label_field)
     loads = [load for load in run.loads if load.state == "applied"]
     if not loads:
         raise InvalidOption(f"The run {name!r} was not loaded yet; load it with load_annotations({name!r}) first.")
@@ -120,13 +115,28 @@ def _answered(stores: Stores, field: str, runs: Mapping[str, Run]) -> pa.Array |
     return pc.unique(pa.concat_arrays(samples)) if samples else None
 
 
+def field_of(run: Run, label_field: str | None) -> str:
+    """The field of a run, or that of several which is named. Raises ``InvalidOption`` if it is not clear, or not there."""
+    fields = list(run.schema.fields)
+    if label_field is None and len(fields) > 1:
+        raise InvalidOption(f"The run {run.anno_key!r} has the fields {', '.join(fields)}; name one with label_field=.")
+    if label_field is not None and label_field not in fields:
+        raise InvalidOption(f"The run {run.anno_key!r} has no field {label_field!r}; it has {', '.join(fields)}.")
+    return label_field or fields[0]
+
+
 def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelSchema:
     """The schema of a field with the classes and attributes of several answers.
 
     Raises:
-        InvalidSchema: the answers have labels of several types.
+        InvalidOption: they have labels of several types, or no labels.
     """
+    names = ", ".join(answer.name for answer in answers)
     stats = infer.describe(batch for answer in answers for batch in _labels(stores, answer, field))
+    types = sorted(stats[field].types()) if field in stats else []
+    if len(types) != 1:
+        what = f"labels of several types: {', '.join(types)}" if types else "no labels"
+        raise InvalidOption(f"The answers {names} have {what}; give answers with labels of one type.")
     return LabelSchema.parse([field], {}, stats)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field, SecretStr
@@ -13,6 +14,8 @@ from ..backend.values import Answer, Download, Receipt, Task
 from ..core.arrays import as_array, set_columns
 from ..core.labels import LABEL_TYPES, REMOTE, conform
 from ..core.schema import ATTRIBUTE_TYPES
+from ..exceptions import InvalidOption
+from ..store.remote import absolute
 from ..store.stores import Stores
 from ..store.tables import Database
 from . import field_answers
@@ -21,16 +24,19 @@ from . import field_answers
 class FieldsConfig(AnnotationBackendConfig):
     """Which answers are merged."""
 
-    transient: ClassVar[frozenset[str]] = frozenset({"storage_options"})
+    transient: ClassVar[frozenset[str]] = frozenset({"dataset", "storage_options"})
 
-    dataset: str = Field("", description="where the dataset is")
-    answers: list[str] = Field([], description="the label fields, or the keys of runs, that are merged")
+    dataset: str = Field(description="where the dataset is")
+    answers: list[str] = Field(description="the label fields, or the keys of runs, that are merged")
     label_field: str | None = Field(None, description="the field of runs that have several")
     storage_options: dict[str, SecretStr] | None = Field(None, description="options of the object store of the dataset")
 
 
 class FieldsBackend(AnnotationBackend):
-    """What other fields have. Nothing is sent, so a run is only what was compared with when."""
+    """What other fields have. Nothing is sent: the run records what was merged, and what it was compared with.
+
+    It is no tool that ``annotate`` could send to, so it is not among the installed backends.
+    """
 
     name: ClassVar[str] = "fields"
     Config = FieldsConfig
@@ -39,6 +45,19 @@ class FieldsBackend(AnnotationBackend):
         scalar_types=frozenset({"str", "int", "float", "bool"}), attribute_types=frozenset(ATTRIBUTE_TYPES),
         class_attributes=True, read_only=True, tracks=True, keyframes=True, answers=True, sends_media=False,
     )  # fmt: skip
+
+    @classmethod
+    def of(cls, stores: Stores, options: Mapping[str, Any]) -> FieldsBackend:
+        """That of a dataset, wherever it is now.
+
+        Raises:
+            InvalidOption: there is no such option.
+        """
+        if unknown := sorted(set(options) - set(FieldsConfig.model_fields)):
+            raise InvalidOption(f"{unknown[0]!r} is not an option of a merge of answers; leave it out.")
+        place = {"dataset": absolute(stores.database.uri), "storage_options": stores.database.storage_options}
+        given = {name: value for name, value in {**options, **place}.items() if value is not None}
+        return cls(FieldsConfig(**given))
 
     @property
     def _config(self) -> FieldsConfig:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..backend.checked import CheckedBackend
+from ..core.agreement.consensus import Consensus
+from ..core.arrays import count_in
 from ..exceptions import InvalidOption
-from ..settings import config
-from ..store.remote import absolute
+from ..store import views
+from ..store.run import CONSENSUS_OPTION, Run
 from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
@@ -19,42 +22,47 @@ from .results import AnnotationResults
 
 
 def results(
-    stores: Stores,
-    stages: Sequence[Stage],
-    names: Sequence[str],
-    into: str,
-    anno_key: str | None,
+    stores: Stores, stages: Sequence[Stage], names: Sequence[str], into: str, consensus: Consensus, anno_key: str | None,
     label_field: str | None,
-) -> AnnotationResults:
+) -> AnnotationResults:  # fmt: skip
     """The run that merges answers into a field: that of ``anno_key`` if there is one, which has to be of the same answers.
 
     Raises:
-        InvalidOption: there are fewer than two answers, no such answer, or the key is that of another run.
-        InvalidSchema: the answers have labels of several types.
+        InvalidOption: there are fewer than two answers, no such answer, the key is that of another run, or its run lacks samples.
     """
     found = field_answers.find(stores, names, label_field)
     if len(found) < 2:
-        raise InvalidOption(f"answers={list(names)!r} is the answer of one annotator only; give two at least.")
+        raise InvalidOption(f"There is one answer only, {', '.join(names) or 'or none'}; give two at least to merge.")
     if into in {answer.field for answer in found if answer.run is None}:
         raise InvalidOption(f"into={into!r} is one of the answers, which stay as they are; give another field.")
-    options: dict[str, Any] = {
-        "dataset": absolute(stores.database.uri), "answers": list(names), "label_field": label_field,
-        "storage_options": stores.database.storage_options,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    tool = FieldsBackend(config.resolve(FieldsBackend.name, given).config)
+    options: dict[str, Any] = {"answers": list(names), "label_field": label_field}
+    tool = FieldsBackend.of(stores, options)
     key = anno_key or f"{into}_{uuid.uuid4().hex[:8]}"
     if key in set(stores.runs.keys()):
         run = stores.runs.get_settled(key)
-        same = (
-            run.backend == tool.name and run.options.get("answers") == list(names) and [into] == list(run.schema.fields)
-        )
-        if not same:
-            raise InvalidOption(
-                f"The run {key!r} is another one than of these answers into {into!r}; give another anno_key=."
-            )
+        _require_same(stores, stages, run, tool, names, into)
         return AnnotationResults(stores, run, tool)
     schema = field_answers.schema(stores, [*found, field_answers.FieldAnswer(into, into, None, None)], into)
     arguments: Mapping[str, Any] = {"label_schema": schema.to_dict()}
-    run = annotate.send(stores, stages, key, arguments, CheckedBackend(tool), "filepath", False, False, Execution())
+    own = {CONSENSUS_OPTION: asdict(consensus)}
+    run = annotate.send(
+        stores, stages, key, arguments, CheckedBackend(tool), "filepath", False, False, Execution(), own
+    )
     return AnnotationResults(stores, run, tool)
+
+
+def _require_same(
+    stores: Stores, stages: Sequence[Stage], run: Run, tool: FieldsBackend, names: Sequence[str], into: str
+) -> None:
+    """Raise ``InvalidOption`` if a run is not of these answers, or lacks some of the samples."""
+    if run.backend != tool.name or run.options.get("answers") != list(names) or [into] != list(run.schema.fields):
+        raise InvalidOption(
+            f"The run {run.anno_key!r} is another one than of these answers into {into!r}; give another anno_key=."
+        )
+    samples = views.resolve(stores, stages).sample_ids
+    missing = len(samples) - count_in(samples, stores.runs.sample_ids(run.run_id))
+    if missing:
+        raise InvalidOption(
+            f"The run {run.anno_key!r} lacks {missing:,} of the {len(samples):,} samples; add them with "
+            f"extend_annotation({run.anno_key!r}, …), or give another anno_key=."
+        )

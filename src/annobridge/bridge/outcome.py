@@ -92,7 +92,7 @@ class Options:
             raise InvalidOption(f"consensus={self.consensus!r} is not known; give an annobridge.Consensus.")
         if self.annotator is not None and (self.consensus is not None or not isinstance(self.annotator, str)):
             raise InvalidOption(
-                f"annotator={self.annotator!r} is the name of the one whose answer is loaded; give a name, and no consensus=."
+                f"annotator={self.annotator!r} does not fit: it is one name, and consensus= takes all answers; give one of them."
             )
         Policy.parse(self.conflicts)
         for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():

@@ -157,6 +157,11 @@ def _finish(outcome: Outcome, tasks: int) -> None:
     }
     outcome.notes += [text.format(count) for text, count in notes.items() if count]
     outcome.notes += sentences(outcome.agreed)
+    weights = outcome.options.consensus.weights if outcome.options.consensus is not None else {}
+    if unknown := sorted(set(weights) - set(outcome.annotators)):
+        outcome.notes.append(
+            f"The weights of {', '.join(unknown)} count for nothing, as nobody of these names has answered."
+        )
     wanted = outcome.options.annotator
     if wanted is not None and wanted not in outcome.annotators:
         names = ", ".join(sorted(outcome.annotators)) or "nobody"

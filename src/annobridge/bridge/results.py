@@ -215,11 +215,11 @@ def loads_of(
     if path is None and format_name is not None:
         raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
     if path is None:
-        return AnnotationResults(stores, run, reconnect(run, options))
+        return AnnotationResults(stores, run, reconnect(stores, run, options))
     if reads_file(run, Path(path).expanduser(), format_name):
         return FileLoads(stores, run, path, format_name, options)
     given = {"path": str(path)} | ({"format": format_name} if format_name is not None else {})
-    return AnnotationResults(stores, run, reconnect(run, {**options, **given}), Source(str(path), format_name))
+    return AnnotationResults(stores, run, reconnect(stores, run, {**options, **given}), Source(str(path), format_name))
 
 
 _EXTENSIONS, _PUSHES = ("extending", "extended"), ("pushing", "pushed")

@@ -230,7 +230,7 @@ class _JobPlanner:
         sent, copies = destination.split_baseline(base)
         theirs = pa.concat_tables(answered.theirs for answered in tasks).combine_chunks()
         returned = pa.concat_arrays([task.returned for task in tasks])
-        if context.options.annotator is not None:
+        if context.destinations:
             self._streams.add("answered", pa.table([returned], schema=SAMPLE_IDS))
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         learned = BASELINE.empty_table()

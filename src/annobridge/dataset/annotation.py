@@ -239,7 +239,7 @@ class AnnotationVerbs(NoNewAttributes):
 
         self.stores.database.require_writable()
         run = self.stores.runs.get_settled(anno_key)
-        return AnnotationResults(self.stores, run, reconnect(run, backend_options))
+        return AnnotationResults(self.stores, run, reconnect(self.stores, run, backend_options))
 
     def list_annotation_runs(self) -> list[str]:
         """The keys of all runs, oldest first."""

@@ -57,7 +57,7 @@ class AnswerVerbs(AnnotationVerbs):
         Args:
             answers: label fields, as ``["objects_alice", "objects_bob"]``, or keys of runs that were loaded.
             into: the field that gets the result. If it has labels, these are compared with the result, as by any load.
-            consensus: how; by default, an ``annobridge.Consensus()``.
+            consensus: how; by default, as the last time with this key, or an ``annobridge.Consensus()``.
             anno_key: the key of the run that records the merge; with the key of an earlier one, the answers are merged again. By
                 default, a new one.
             label_field: the field of runs that have several.
@@ -75,13 +75,10 @@ class AnswerVerbs(AnnotationVerbs):
 
         Raises:
             InvalidOption: there are fewer than two answers, or no such answer.
-            InvalidSchema: the answers have labels of several types.
         """
-        from ..core.agreement.consensus import Consensus
-
-        return self._merging(answers, into, anno_key, label_field).load(
+        return self._merging(answers, into, consensus, anno_key, label_field).load(
             decisions=decisions, undecided=undecided, conflicts=conflicts, force=force, progress=progress,
-            consensus=consensus or Consensus(), executor=executor, workers=workers, executor_address=executor_address,
+            consensus=consensus, executor=executor, workers=workers, executor_address=executor_address,
         )  # fmt: skip
 
     def plan_merge(
@@ -103,10 +100,8 @@ class AnswerVerbs(AnnotationVerbs):
             label_field: as in ``merge_annotations``.
             **options: those of ``plan_annotations``.
         """
-        from ..core.agreement.consensus import Consensus
-
-        run = self._merging(answers, into, anno_key, label_field)
-        return run.plan(consensus=consensus or Consensus(), **options)
+        run = self._merging(answers, into, consensus, anno_key, label_field)
+        return run.plan(consensus=consensus, **options)
 
     def compare_annotations(
         self,
@@ -127,16 +122,14 @@ class AnswerVerbs(AnnotationVerbs):
 
         Raises:
             InvalidOption: there is no such answer, or one only.
-            InvalidSchema: the answers have labels of several types.
         """
         from ..agreement.agreement import Agreement, compared
 
         found = self._answers(answers, None, label_field, backend_options)
         counts, names, _ = compared(self.stores, found, iou, False, progress)
         if len(names) < 2:
-            raise InvalidOption(
-                f"There is the answer of one annotator only ({', '.join(names) or 'none'}), so there is nothing to compare."
-            )
+            who = f"is one answer only, {names[0]}" if names else "is no answer to these samples"
+            raise InvalidOption(f"There {who}, so there is nothing to compare; give two at least.")
         return Agreement(counts, names, iou, self.select)
 
     def annotation_quality(
@@ -161,7 +154,6 @@ class AnswerVerbs(AnnotationVerbs):
 
         Raises:
             InvalidOption: there is no such answer, or no truth.
-            InvalidSchema: the answers have labels of several types.
         """
         from ..agreement.agreement import compared
         from ..agreement.quality import Quality
@@ -208,6 +200,8 @@ class AnswerVerbs(AnnotationVerbs):
             name: {field: dest_field.format(field=field, annotator=re.sub(r"\W", "_", name)) for field in fields}
             for name in run.annotators()
         }
+        if not places:
+            raise InvalidOption(f"Nobody has answered the run {anno_key!r} by name, so there is nothing to load.")
         taken = [place for of_one in places.values() for place in of_one.values()]
         if twice := [place for place in taken if taken.count(place) > 1]:
             raise InvalidOption(
@@ -229,14 +223,24 @@ class AnswerVerbs(AnnotationVerbs):
 
         given = [names] if isinstance(names, str) else list(names)
         if len(given) == 1 and self.has_annotation_run(given[0]):
-            return OfRun(self.stores, self.load_annotation_results(given[0], **backend_options), truth)
+            run = self.load_annotation_results(given[0], **backend_options)
+            return OfRun(self.stores, run, views.resolve(self.stores, self.stages).sample_ids, truth, label_field)
         samples = views.resolve(self.stores, self.stages).sample_ids
         return OfFields(self.stores, samples, given if truth is None else [*given, truth], truth, label_field)
 
     def _merging(
-        self, answers: Sequence[str], into: str, anno_key: str | None, label_field: str | None
+        self,
+        answers: Sequence[str],
+        into: str,
+        consensus: Consensus | None,
+        anno_key: str | None,
+        label_field: str | None,
     ) -> AnnotationResults:
         from ..bridge import merge_answers
+        from ..core.agreement.consensus import Consensus
 
+        chosen = Consensus() if consensus is None else consensus
+        if not isinstance(chosen, Consensus):
+            raise InvalidOption(f"consensus={consensus!r} is not known; give an annobridge.Consensus.")
         self.stores.database.require_writable()
-        return merge_answers.results(self.stores, self.stages, answers, into, anno_key, label_field)
+        return merge_answers.results(self.stores, self.stages, answers, into, chosen, anno_key, label_field)

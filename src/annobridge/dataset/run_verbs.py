@@ -71,7 +71,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.results import AnnotationResults
 
         run = self.stores.runs.get_idle(anno_key)
-        tool = reconnect(run, backend_options)
+        tool = reconnect(self.stores, run, backend_options)
         execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
         run = annotate.resume(self.stores, run, CheckedBackend(tool), progress, execution)
         return AnnotationResults(self.stores, run, tool)
@@ -87,7 +87,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.connect import reconnect
 
         run = self.stores.runs.get_idle(anno_key)
-        annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
+        annotate.abort(self.stores, run, CheckedBackend(reconnect(self.stores, run, backend_options)))
 
     def plan_annotations(
         self,
@@ -196,7 +196,7 @@ class RunVerbs(NoNewAttributes):
         self.stores.database.require_writable()
         stages = stages_of(self.stores, view, "view")
         run = self.stores.runs.get_idle(anno_key)
-        tool = reconnect(run, backend_options)
+        tool = reconnect(self.stores, run, backend_options)
         execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
         run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress, execution)
         return AnnotationResults(self.stores, run, tool)
@@ -338,7 +338,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.connect import reconnect
 
         self.stores.database.require_writable()
-        tool = reconnect(self.stores.runs.get_idle(anno_key), backend_options)
+        tool = reconnect(self.stores, self.stores.runs.get_idle(anno_key), backend_options)
         push_planning.require_pushable(tool)
         return CheckedBackend(tool)
 

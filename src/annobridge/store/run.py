@@ -17,7 +17,8 @@ _COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 # Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
 MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION = "media_field", "not_sent", "notes"
 ADOPTED_OPTION = "adopted"  # how many of its first tasks were made by others
-BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION, ADOPTED_OPTION)
+CONSENSUS_OPTION = "consensus"  # that a run of answers was made for
+BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION, ADOPTED_OPTION, CONSENSUS_OPTION)
 SENDING, ADOPTING, SENT = "sending", "adopting", "sent"
 
 
@@ -117,9 +118,12 @@ class Run:
 
     @property
     def consensus(self) -> Mapping[str, Any] | None:
-        """The options of the consensus that the last load took, if it took one; loads of one annotator do not count."""
+        """The options of the consensus that the last load took, if it took one, or else that the run was made for; loads of one
+        annotator do not count.
+        """
         taken = [load.reading for load in self.loads if load.state == "applied" and "annotator" not in load.reading]
-        return taken[-1].get("consensus") if taken else None
+        found: Mapping[str, Any] | None = (taken[-1] if taken else self.options).get(CONSENSUS_OPTION)
+        return found
 
     @property
     def fields(self) -> set[str]:

@@ -128,7 +128,7 @@ class TestVotes:
     def test_a_tie_is_left_for_a_decision_unless_one_side_is_what_was_sent(self) -> None:
         answers = answer("alice", box(0.1, 0.1, label="car")), answer("bob", box(0.1, 0.1, label="bus"))
         assert disputed(consensus(*answers)) == [
-            ("existence", "as many of its 2 annotators gave it another class (2 saw the image)")
+            ("existence", "annotators differ about the class: car (alice), bus (bob)")
         ]
         base = remote(box(0.1, 0.1, label="car"))
         found = consensus(*answers, base=base)
@@ -240,7 +240,8 @@ def test_identical_answers_come_back_bit_by_bit(
     if not was_sent:
         rows = _that_differ(rows)
     answers = [Given(name, rows, pa.array(["sample1", "sample2"])) for name in NAMES[:people]]
-    options = Consensus(geometry=geometry, classes=classes, weights={"alice": 2.5, "bob": 0.3})
+    weights = {"alice": 2.5, "bob": 0.3} if "weighted" in (geometry, classes) else {}
+    options = Consensus(geometry=geometry, classes=classes, weights=weights)
     base = rows if was_sent else REMOTE.empty_table()
     found = agree(answers, base, ("a_classification", "a_scalar"), options, NO_SIZES)
     assert found.disputed.num_rows == 0
@@ -299,11 +300,41 @@ def test_it_beats_the_best_annotator(name: str, people: int) -> None:
         ("iou", 0, "iou=0 is not an intersection over union; give a number above 0 and up to 1."),
         ("geometry", "mean", "geometry='mean' is not known; give one of 'median', 'medoid', 'weighted'."),
         ("classes", "all", "classes='all' is not known; give one of 'vote', 'weighted'."),
-        ("weights", {"bob": 0}, "The weight 0 of 'bob' is not a number above 0; correct it."),
-        ("weights", {"bob": "much"}, "The weight 'much' of 'bob' is not a number above 0; correct it."),
+        ("weights", [1], "weights=[1] is no dictionary of annotator to weight; give one."),
     ],
 )
 def test_wrong_options_are_refused(option: str, value: Any, message: str) -> None:
     with pytest.raises(InvalidOption) as error:
         Consensus(**{option: value})
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("weight", [0, -1, "much", True, float("inf"), float("nan")])
+def test_wrong_weights_are_refused(weight: Any) -> None:
+    with pytest.raises(InvalidOption) as error:
+        Consensus(classes="weighted", weights={"bob": weight})
+    assert str(error.value) == f"The weight {weight!r} of 'bob' is not a number above 0; correct it."
+
+
+def test_weights_that_count_for_nothing_are_refused() -> None:
+    with pytest.raises(InvalidOption) as error:
+        Consensus(weights={"bob": 2})
+    assert str(error.value).startswith("The weights count for nothing, as neither the classes nor the geometry are")
+
+
+def test_weights_of_the_shape_alone() -> None:
+    answers = answer("alice", box(0.1, 0.1, label="car")), answer("bob", box(0.14, 0.1, label="car"))
+    found = consensus(*answers, geometry="weighted", weights={"alice": 3})
+    assert boxes(found)[0] == pytest.approx([0.11, 0.1, 0.2, 0.2])
+    assert found.labels["confidence"].to_pylist() == [1.0]
+
+
+def test_what_all_have_drawn_twice_is_left() -> None:
+    found = consensus(
+        answer("alice", box(0.1, 0.1), box(0.105, 0.1)),
+        answer("bob", box(0.1, 0.1), box(0.1, 0.105)),
+        answer("carol", box(0.1, 0.1)),
+    )
+    assert disputed(found) == [("existence", "its 2 annotators, of 3, have another one in its place")]
+    two = consensus(*(answer(name, box(0.1, 0.1), box(0.105, 0.1)) for name in NAMES[:3]))  # all see two
+    assert (two.labels.num_rows, two.disputed.num_rows) == (2, 0)

@@ -20,6 +20,7 @@ from ..options import (
     LoadOptions,
     Undecided,
     open_dataset,
+    parse_one_or_pairs,
     parse_options,
 )
 from ..plan_text import report_parts, summary
@@ -129,12 +130,17 @@ def load_answers(
     dest_field: Annotated[
         str, typer.Option("--dest-field", help="The name of each field, of {field} and {annotator}.")
     ] = "{field}_{annotator}",
+    unexpected: Annotated[
+        list[str] | None,
+        typer.Option(help="Labels outside the schema: prompt, keep, ignore, return, or TYPE=FIELD (repeatable)."),
+    ] = None,
     option: LoadOptions = None,
     as_json: JsonOption = False,
 ) -> None:
     """Load the answer of each annotator of a run into a field of its own."""
     ds = open_dataset(dataset)
-    reports = ds.load_answers(key, dest_field, **parse_options(option))
+    choice = parse_one_or_pairs(unexpected, "--unexpected", "polylines=lanes") or "prompt"
+    reports = ds.load_answers(key, dest_field, unexpected=choice, **parse_options(option))
     data = {name: summary(ds, report, None if as_json else 0, "prompt") for name, report in reports.items()}
     show.emit(data, as_json, _loaded)
 
@@ -180,7 +186,7 @@ def _measured(data: dict[str, Any]) -> Iterator[Any]:
 def _with_intervals(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its rates as texts, each with its interval."""
     rates = [name.removesuffix("_low") for name in row if name.endswith("_low") and row[name] is not None]
-    return row | {n: f"{row[n]:.3f} ({row[f'{n}_low']:.2f}–{row[f'{n}_high']:.2f})" for n in rates}
+    return row | {n: f"{row[n]:.3f} ({row[f'{n}_low']:.3f}–{row[f'{n}_high']:.3f})" for n in rates}
 
 
 def _loaded(data: dict[str, Any]) -> Iterator[Any]:

@@ -82,7 +82,7 @@ def compare(
         reference: the annotator with whom the others are compared, on the right; by default, all pairs are.
     """
     given = sorted(given, key=lambda one: one.annotator)
-    answered = Answered.of(given, [1.0] * len(given))
+    answered = Answered.of(given, np.ones(len(given)))
     labels, annotators = all_labels(given)
     objects = objects_of(labels, annotators)
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))

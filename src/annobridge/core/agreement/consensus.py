@@ -43,8 +43,10 @@ class Consensus:
             similarity.
         geometry: the shape: ``"median"`` of each edge or coordinate, the ``"medoid"`` (that of the annotator who is closest to
             the others), or ``"weighted"``, the mean by weight.
-        classes: whether each annotator counts once (``"vote"``), or by weight (``"weighted"``).
-        weights: annotator → weight, above 0; 1 for others. ``Quality.weights`` has such.
+        classes: whether each annotator counts once (``"vote"``), or by weight (``"weighted"``), for the quorum, the class and
+            the attributes.
+        weights: annotator → weight, above 0; 1 for others. They count where something is ``"weighted"``. ``Quality.weights`` has
+            such.
 
     Raises:
         InvalidOption: a value is not one of these.
@@ -69,9 +71,15 @@ class Consensus:
             if getattr(self, name) not in known:
                 listed = ", ".join(map(repr, known))
                 raise InvalidOption(f"{name}={getattr(self, name)!r} is not known; give one of {listed}.")
+        if not isinstance(self.weights, Mapping):
+            raise InvalidOption(f"weights={self.weights!r} is no dictionary of annotator to weight; give one.")
         for name, weight in self.weights.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < np.inf:
                 raise InvalidOption(f"The weight {weight!r} of {name!r} is not a number above 0; correct it.")
+        if self.weights and WEIGHTED not in (self.geometry, self.classes):
+            raise InvalidOption(
+                'The weights count for nothing, as neither the classes nor the geometry are "weighted"; make one of them so.'
+            )
 
     def __str__(self) -> str:
         """The options that are not as by default, as on the command line.
@@ -131,8 +139,8 @@ def agree(
             accepted.
     """
     given = sorted(given, key=lambda one: one.annotator)
-    weights = options.weights if options.classes == WEIGHTED else {}
-    answered = Answered.of(given, [weights.get(one.annotator, 1.0) for one in given])
+    weights = np.array([options.weights.get(one.annotator, 1.0) for one in given])
+    answered = Answered.of(given, weights if options.classes == WEIGHTED else np.ones(len(given)))
     labels, annotators = all_labels(given)
     objects = objects_of(labels, annotators)
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))
@@ -146,7 +154,8 @@ def agree(
     cluster = clusters(annotators[objects.first], pairs, scores)
     own = similar_pairs(labels, annotators, objects, TWICE, several, sizes_of(samples, labels), own=True)
     groups = _groups(labels, objects, cluster, pairs, weights_of)
-    merged = merged_shapes(labels, groups.members, options.geometry)
+    by_weight = groups.members._replace(weights=weights[annotators][groups.members.rows])
+    merged = merged_shapes(labels, by_weight if options.geometry == WEIGHTED else groups.members, options.geometry)
     identity = known_labels(labels, groups.members, merged, base, samples)
     votes = _votes(labels, weights_of, objects, cluster, groups, base, identity)
     return _Outcome(
@@ -272,23 +281,38 @@ class _Outcome:
         )
 
     def _disputed(self) -> pa.Table:
-        found = []
-        for component, where, reason in (
-            (EXISTENCE, self._few & ~self._double, "{} of {} annotators have it"),
-            (EXISTENCE, self._few & self._double, "its {} annotators, of {}, have another one in its place"),
-            (EXISTENCE, self._tie_of_new, "as many of its {} annotators gave it another class ({} saw the image)"),
-            ("label", self._tie_of_known, "as many of its {} annotators gave it another class ({} saw the image)"),
-        ):
-            at = np.flatnonzero(where)
-            pairs = zip(self._have[at].tolist(), self._people[at].tolist(), strict=True)
-            columns = {
-                "sample_id": self._merged["sample_id"].take(pa.array(at)),
-                "remote_id": self._known.remote_ids.take(pa.array(at)),
-                "component": pa.repeat(component, len(at)),
-                "reason": pa.array([reason.format(*pair) for pair in pairs], pa.string()),
-            }
-            found.append(pa.table(columns, DISPUTED))
+        counts = [f"{have} of {people} annotators have it" for have, people in self._counts(self._few & ~self._double)]
+        twice = [
+            f"its {have} annotators, of {n}, have another one in its place" for have, n in self._counts(self._double)
+        ]
+        found = [self._of(EXISTENCE, self._few & ~self._double, counts), self._of(EXISTENCE, self._double, twice)]
+        for component, where in ((EXISTENCE, self._tie_of_new), ("label", self._tie_of_known)):
+            found.append(self._of(component, where, [self._classes_given(n) for n in np.flatnonzero(where).tolist()]))
         return pa.concat_tables(found)
+
+    def _counts(self, where: Bools) -> list[tuple[int, int]]:
+        """How many have each label, and how many saw its image."""
+        return list(zip(self._have[where].tolist(), self._people[where].tolist(), strict=True))
+
+    def _classes_given(self, number: int) -> str:
+        """Who gave which class, of one label. Row by row, as ties are few."""
+        members = self._groups.members
+        rows = members.rows[members.groups == number]
+        names = self._labels["annotator"].take(pa.array(rows)).to_pylist()
+        classes = self._votes.texts.take(pa.array(self._votes.of_label[rows])).to_pylist()
+        return (
+            f"annotators differ about the class: {', '.join(f'{c} ({n})' for c, n in zip(classes, names, strict=True))}"
+        )
+
+    def _of(self, component: str, where: Bools, reasons: list[str]) -> pa.Table:
+        at = pa.array(np.flatnonzero(where))
+        columns = {
+            "sample_id": self._merged["sample_id"].take(at),
+            "remote_id": self._known.remote_ids.take(at),
+            "component": pa.repeat(component, len(at)),
+            "reason": pa.array(reasons, pa.string()),
+        }
+        return pa.table(columns, DISPUTED)
 
 
 def class_codes(*tables: pa.Table) -> tuple[Any, ...]:

@@ -46,18 +46,18 @@ class Answered(NamedTuple):
     people: Ints
 
     @classmethod
-    def of(cls, given: Sequence[Given], weights: Sequence[float]) -> Answered:
+    def of(cls, given: Sequence[Given], weights: Floats) -> Answered:
         """From the answers, and the weight of each."""
         seen = [
             pc.unique(pa.chunked_array([one.samples, *one.labels["sample_id"].chunks], pa.string())) for one in given
         ]
         samples = as_array(pc.unique(pa.chunked_array(seen, pa.string())))
         total, people = np.zeros(len(samples)), np.zeros(len(samples), np.int64)
-        for theirs, weight in zip(seen, weights, strict=True):
+        for theirs, weight in zip(seen, weights.tolist(), strict=True):
             there = as_mask(pc.is_in(samples, value_set=theirs))
             total += weight * there
             people += there
-        return cls([one.annotator for one in given], samples, np.array(weights, float), total, people)
+        return cls([one.annotator for one in given], samples, weights, total, people)
 
 
 def all_labels(given: Sequence[Given]) -> tuple[pa.Table, Ints]:
