@@ -24,12 +24,14 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "backend": {"core"},
     "formats": {"core", "spill", "store"},
     "settings": {"backend", "checks", "core", "display", "executors"},
+    "jobs": {"core", "executors", "settings"},
     "ingest": {"core", "display", "formats", "spill", "store"},
-    "bridge": {"backend", "checks", "core", "display", "executors", "formats", "settings", "spill", "store"},
+    "bridge": {"backend", "checks", "core", "display", "formats", "jobs", "settings", "spill", "store"},
     "review": {"bridge", "core", "display", "store"},
     "doctor": {"core", "spill", "store"},
     "media": {"core", "display", "spill", "store"},
     "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
+<<<<<<< HEAD
     "agreement": {"backend", "bridge", "core", "display", "store"},
     "dataset": {
         "agreement",
@@ -45,8 +47,14 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
         "store",
     },
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
+=======
+    "dataset": {
+        "backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "jobs", "media", "store",
+    },
+    "io": {"core", "dataset", "display", "formats", "ingest", "jobs", "store"},
+>>>>>>> 2c24868 (jobs: where calls run, and the calls, are a package that imports can use as well as loads)
     "demo": {"backend", "bridge", "core", "dataset"},
-}
+}  # fmt: skip
 PLUGIN_MAY = {"backend", "core", "exceptions", "formats", "spill"}
 
 

@@ -187,7 +187,7 @@ def child_annotate(root: str, address: str, what: str, nth: int, when: str) -> N
     """Send from Dask, in a process that is killed at a step. The dataset is there."""
     from tests.children import die_at
 
-    from annobridge.bridge import execution
+    from annobridge.jobs import execution
 
     os.environ[cluster_backend.VARIABLE] = cluster_backend.NAME
     execution.LABELS_AT_ONCE = 80

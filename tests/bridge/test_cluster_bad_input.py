@@ -21,7 +21,8 @@ from tests.bridge.clusters import SECRET, TASKS, World
 from tests.doubles import cluster_backend
 
 import annobridge as ab
-from annobridge.bridge import place, worker_calls
+from annobridge.bridge import place
+from annobridge.jobs import calls
 from annobridge.store import staged_files
 
 pytest.importorskip("distributed", reason="the extra annobridge[dask] is not installed")
@@ -138,7 +139,7 @@ def test_workers_have_another_version(world, tmp_path, package, name) -> None:
     path = os.pathsep.join([str(info.parent), *sys.path])
     with clusters.dask_processes(tmp_path, {"PYTHONPATH": path}) as (address, _):
         text = refused(world, ab.ExecutorError, executor="dask", executor_address=address)
-    mine = worker_calls.versions()[name]
+    mine = calls.versions()[name]
     assert text.startswith(
         f"The workers have {name} 9.9.9, and this process has {name} {mine}; install the same version"
     )
@@ -147,9 +148,9 @@ def test_workers_have_another_version(world, tmp_path, package, name) -> None:
 
 
 def test_a_single_worker_with_another_version_is_found_at_its_first_call(monkeypatch) -> None:
-    sealed = worker_calls.Sealed((max,))
-    here = worker_calls.versions()
-    found = worker_calls.in_worker({**here, "Python": "3.8"}, sealed, sealed, True)
+    sealed = calls.Sealed((max,))
+    here = calls.versions()
+    found = calls.in_worker({**here, "Python": "3.8"}, sealed, sealed, True)
     assert isinstance(found, ab.ExecutorError)
     assert str(found).startswith(f"The workers have Python {here['Python']}, and this process has Python 3.8; install")
 
@@ -194,7 +195,7 @@ def test_a_tool_in_this_process(tmp_path, dask) -> None:
 def test_a_function_that_cannot_be_sent(world, dask) -> None:
     lock = threading.Lock()
     text = refused(world, ab.InvalidOption, **dask, unexpected=lambda rows: [str(lock)] * len(rows))
-    assert text.startswith("What this load needs cannot be sent to workers (TypeError: cannot pickle '_thread.lock'")
+    assert text.startswith("What this needs cannot be sent to workers (TypeError: cannot pickle '_thread.lock'")
     assert not world.files()
 
 
@@ -226,7 +227,7 @@ def test_credentials_are_in_no_text(world, dask) -> None:
     stores = world.dataset().stores
     tool = plan._answers
     for value in (
-        place.Place.of(stores, tool), worker_calls.Sealed((SECRET,)),
+        place.Place.of(stores, tool), calls.Sealed((SECRET,)),
         staged_files.StagedFolder(world.uri, {"aws_secret_access_key": SECRET}),
         place.DatasetPlace(world.uri, {"aws_secret_access_key": SECRET}),
     ):  # fmt: skip
@@ -251,10 +252,10 @@ def test_credentials_are_in_no_key_and_no_log_of_dask(world, dask) -> None:
 def test_what_dask_logs_of_a_call_that_fails_has_no_credentials(dask) -> None:
     from distributed import Client
 
-    sealed = worker_calls.Sealed((SECRET,))
+    sealed = calls.Sealed((SECRET,))
     with Client(dask["executor_address"], set_as_default=False) as client:
         with pytest.raises(KeyError):  # a mistake, and no error of annobridge, so that it is raised there
-            client.submit(worker_calls.in_worker, {}, sealed, sealed, True, pure=False).result()
+            client.submit(calls.in_worker, {}, sealed, sealed, True, pure=False).result()
         logs = repr(client.get_worker_logs())
     assert "Compute Failed" in logs
     assert SECRET not in logs
@@ -290,7 +291,7 @@ class Broken:
 
     def submit(self, function: Any, /, *arguments: Any) -> concurrent.futures.Future[Any]:
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        if function is worker_calls.in_worker:
+        if function is calls.in_worker:
             future.set_exception(concurrent.futures.BrokenExecutor("gone"))
         else:
             future.set_result(function(*arguments))

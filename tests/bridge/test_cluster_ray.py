@@ -17,7 +17,7 @@ from tests.bridge.clusters import ROOT, TASKS, Sending, World
 from tests.doubles import cluster_backend
 
 import annobridge as ab
-from annobridge.bridge import execution
+from annobridge.jobs import execution
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it listens on loopback only; Ray reads this when it is imported
 ray = pytest.importorskip("ray", reason="the extra annobridge[ray] is not installed")

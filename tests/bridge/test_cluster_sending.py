@@ -14,7 +14,7 @@ from tests.bridge.clusters import SECRET, TASKS, Sending
 from tests.doubles import cluster_backend
 
 import annobridge as ab
-from annobridge.bridge import execution
+from annobridge.jobs import execution
 
 pytest.importorskip("distributed", reason="the extra annobridge[dask] is not installed")
 

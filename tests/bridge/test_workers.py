@@ -11,7 +11,7 @@ import pytest
 from tests.doubles import busy_backend, file_backend
 
 import annobridge as ab
-from annobridge.bridge import execution
+from annobridge.jobs import execution
 from annobridge.store.baseline import Baseline
 
 TASKS = 8

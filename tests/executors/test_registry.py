@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from annobridge import entry_points
-from annobridge.bridge.execution import Execution
 from annobridge.exceptions import ConfigError, InvalidOption
 from annobridge.executors import registry
 from annobridge.executors.base import Cluster
 from annobridge.executors.reachable import listens
+from annobridge.jobs.execution import Execution
 
 
 class Strange:

@@ -22,13 +22,13 @@ from ..core.schema.parse import infers_values
 from ..core.unsent import sentences
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, UnsentWarning, Unsupported
+from ..jobs.execution import LOCAL, Execution
 from ..store import views
 from ..store.labels import field_condition
 from ..store.lease import Hold
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
-from .execution import LOCAL, Execution
 from .pending_tasks import PendingTasks
 from .run_states import require_sent
 from .tool_limits import shown_columns

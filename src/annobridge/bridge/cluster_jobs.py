@@ -21,6 +21,8 @@ import pyarrow as pa
 from ..backend.checked import CheckedBackend
 from ..core.digest import digest
 from ..core.review.decisions import DECISIONS
+from ..jobs.calls import Caller, Sealed, require_workers, versions
+from ..jobs.shared import in_order, of_calls
 from ..store.load_staging import LoadStaging
 from ..store.staged_files import StagedFolder
 from ..store.stores import Stores
@@ -29,8 +31,7 @@ from .outcome import Outcome
 from .place import Place
 from .plan_jobs import Job, LoadContext, Planned
 from .task_planner import plan_jobs
-from .worker_calls import Caller, Sealed, require_workers, versions
-from .workers import in_order, of_calls, require_outside
+from .workers import require_outside
 
 _ALONE = {"writes": ("label_id", "sample_id")}  # which this process reads of every job
 

@@ -19,7 +19,7 @@ from ..exceptions import BackendError, Gone
 from ..store import baseline
 from ..store.run import Run
 from ..store.stores import Stores
-from .execution import nothing_loaded
+from .run_states import nothing_loaded
 
 Found = TypeVar("Found")  # what is read of a task
 

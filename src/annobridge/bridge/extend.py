@@ -11,11 +11,11 @@ from ..backend.checked import CheckedBackend
 from ..core import tasks
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption, RunBusy, StoreError
+from ..jobs.execution import LOCAL, Execution
 from ..store import views
 from ..store.run import Run
 from ..store.stores import Stores
 from .annotate import with_unsent
-from .execution import LOCAL, Execution
 from .pending_tasks import PendingTasks
 from .run_states import require_sent
 from .tool_limits import shown_columns

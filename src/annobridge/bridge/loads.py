@@ -15,6 +15,7 @@ from ..core.did_you_mean import did_you_mean
 from ..core.review.decisions import DECISIONS
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
+from ..jobs.execution import Execution
 from ..store.run import Run
 from ..store.stores import Stores
 from . import apply as loading
@@ -22,7 +23,6 @@ from . import decision_file
 from . import plan as planning
 from .decidable import Decidable, not_decisions, require_of_run
 from .download import Answers
-from .execution import Execution
 from .file_answer import FileAnswer
 from .merge_plan import MergePlan
 from .outcome import Options

@@ -35,11 +35,11 @@ from ..exceptions import (
     TooManyDeletions,
     UnexpectedLabels,
 )
+from ..jobs.execution import LOCAL, Execution
 from ..spill.streams import Streams
 from ..store.decisions import protected
 from ..store.run import Run
 from .counts import Counts, total
-from .execution import LOCAL, Execution
 
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it

@@ -16,11 +16,11 @@ from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, StalePlan, Unsupported
+from ..jobs.execution import LOCAL, Execution, telling
 from ..store import media, views
 from ..store.by_task import ByTask
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
-from .execution import LOCAL, Execution, telling
 from .outgoing import (
     Checked,
     Outgoing,

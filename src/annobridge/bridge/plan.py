@@ -20,6 +20,7 @@ from ..core.labels import SINGLE
 from ..core.merge import destination
 from ..display.progress import Progress
 from ..exceptions import Gone, InvalidOption, SchemaError
+from ..jobs.execution import LOCAL, Execution, telling
 from ..spill.streams import Streams
 from ..store.by_task import ByTask
 from ..store.labels import field_condition
@@ -28,12 +29,11 @@ from ..store.stores import Stores
 from ..store.tables import quote
 from .cluster_jobs import run_on_cluster
 from .download import Answers
-from .execution import LOCAL, Execution, nothing_loaded, telling
 from .outcome import Options, Outcome, require_unique
 from .plan_jobs import Job, LoadContext, Planned, TaskToPlan, batches
 from .push import settle
 from .reviewed import Reviewed
-from .run_states import require_sent
+from .run_states import nothing_loaded, require_sent
 from .scope import Scope
 from .task_planner import STREAMS, plan_jobs
 from .workers import run_jobs

@@ -27,3 +27,8 @@ def require_sent(stores: Stores, run: Run) -> None:
 def is_adopted(run: Run, task: str) -> bool:
     """Whether a task of a run was made by others, so that it is theirs to remove."""
     return tasks.number(task) < int(run.options.get(ADOPTED_OPTION, 0))
+
+
+def nothing_loaded(anno_key: str) -> str:
+    """What an error of a load ends with."""
+    return f"Nothing was loaded; load_annotations({anno_key!r}) tries again."

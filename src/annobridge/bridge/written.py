@@ -13,17 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.labels import LABELS
+from ..jobs.calls import Caller
+from ..jobs.execution import telling
+from ..jobs.shared import in_order
 from ..spill.streams import Part, batches
 from ..store.commits import Fragments
 from ..store.labels import ROW_KEYS
 from ..store.schemas import CHANGES
 from ..store.stores import Stores
 from ..store.written_rows import WrittenRows, of_texts, to_texts
-from .execution import nothing_loaded, telling
 from .outcome import Outcome
 from .place import DatasetPlace
-from .worker_calls import Caller
-from .workers import in_order
+from .run_states import nothing_loaded
 
 _ROWS_PER_CALL = 1 << 18  # each call writes a file of its own for each table
 _CHANGES = "annotation_changes"

@@ -17,12 +17,12 @@ from .no_new_attributes import NoNewAttributes
 
 if TYPE_CHECKING:
     # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
-    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
+    from ..jobs.execution import ExecutorChoice
 
 
 class AnnotationVerbs(NoNewAttributes):
@@ -120,8 +120,8 @@ class AnnotationVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import annotate
         from ..bridge.connect import connect
-        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
+        from ..jobs.execution import Execution
 
         tool = connect(backend, backend_options)
         run = annotate.send(

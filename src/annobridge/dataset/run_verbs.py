@@ -22,7 +22,6 @@ from .view import View
 if TYPE_CHECKING:
     from ..backend.checked import CheckedBackend
     from ..bridge.adoption import Adoption
-    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.push_plan import PushPlan, PushReport
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ..bridge.results import AnnotationResults
     from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
+    from ..jobs.execution import ExecutorChoice
 
 
 class RunVerbs(NoNewAttributes):
@@ -67,8 +67,8 @@ class RunVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import annotate
         from ..bridge.connect import reconnect
-        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
+        from ..jobs.execution import Execution
 
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(self.stores, run, backend_options)
@@ -190,8 +190,8 @@ class RunVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import extend
         from ..bridge.connect import reconnect
-        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
+        from ..jobs.execution import Execution
 
         self.stores.database.require_writable()
         stages = stages_of(self.stores, view, "view")

@@ -1,1 +1,1 @@
-"""Where the jobs of a load run: processes of this machine, or workers of a cluster. Found by the entry points of a group."""
+"""Where jobs run: processes of this machine, or workers of a cluster. Found by the entry points of a group."""

@@ -33,7 +33,7 @@ class Sealed:
             self._content = cloudpickle.dumps(value)
         except Exception as error:
             raise InvalidOption(
-                f"What this load needs cannot be sent to workers ({type(error).__name__}: {error}). A function as unexpected= may "
+                f"What this needs cannot be sent to workers ({type(error).__name__}: {error}). A function as unexpected= may "
                 "use values that can be pickled, and no open files, locks or connections; or leave executor= out."
             ) from error
         self._token = uuid.uuid4().hex

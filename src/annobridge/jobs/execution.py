@@ -86,10 +86,5 @@ def telling(what_was_done: str) -> Iterator[None]:
         raise ExecutorError(f"{error} {what_was_done}") from error
 
 
-def nothing_loaded(anno_key: str) -> str:
-    """What an error of a load ends with."""
-    return f"Nothing was loaded; load_annotations({anno_key!r}) tries again."
-
-
 def _shown(executor: Any) -> str:
     return repr(executor) if isinstance(executor, str) else type(executor).__name__

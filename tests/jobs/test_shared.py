@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import annobridge as ab
-from annobridge.bridge import workers
-from annobridge.bridge.workers import SharedJobs
+from annobridge.jobs.shared import SharedJobs
 
 
 def doubled(job: int) -> int:
@@ -62,7 +61,7 @@ def test_no_more_results_than_some_wait_for_an_earlier_one():
     shared = SharedJobs(jobs(), at_once, 1)
     results = shared.results(doubled)
     next(results)
-    assert len(made) <= 2 * workers._RESULTS_AHEAD + 1
+    assert len(made) <= 2 * sharing._RESULTS_AHEAD + 1
     assert len(list(results)) == 99
 
 
