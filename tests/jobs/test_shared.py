@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import annobridge as ab
+from annobridge.jobs import shared as sharing
 from annobridge.jobs.shared import SharedJobs
 
 
