@@ -6,10 +6,10 @@ types of its columns) is decided once, and all errors are raised before anything
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +17,10 @@ from pydantic import BaseModel, ConfigDict
 from ..store.media import Media
 
 PART = 2_000  # samples of a part, at most
+
+Shared = TypeVar("Shared")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Part:
             ids. Positions are relative to the image as it is shown, its EXIF orientation applied.
         media: what opens the files of samples that are written; a reader sets none.
         reviewed: whether people have reviewed each sample (booleans), in an export that is to keep it: its tags then say so, too.
-        files: ``size`` and ``fingerprint`` of the file of each sample, of a reader that has opened them; else the import does.
+        files: ``size`` and ``fingerprint`` of the file of each sample, of a reader that has opened them; null where it has not, and
+            ``None`` where it has opened none: then the import does.
     """
 
     samples: pa.Table
@@ -40,16 +45,47 @@ class Part:
     files: pa.Table | None = None
 
 
+class Calls(Protocol):
+    """Makes calls that do not depend on each other, in this process or in others."""
+
+    def results(
+        self, function: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job], count: int
+    ) -> Iterator[Result]:
+        """The results of ``function(shared, job)``, in the order of the jobs.
+
+        What is given and returned is pickled, if other processes are used.
+
+        Args:
+            function: a function of a module. It raises nothing that depends on a job, as the error of a later one could come first.
+            shared: its first argument.
+            jobs: its second arguments, some 40 ms of work each. They are made one by one, in any thread.
+            count: how many jobs there are, about.
+        """
+        ...
+
+
+class CallsHere:
+    """Calls in this process, one after the other."""
+
+    def results(
+        self, function: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job], count: int
+    ) -> Iterator[Result]:
+        """See ``Calls``."""
+        return (function(shared, job) for job in jobs)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What an import knows beside the source.
 
     ``known`` are the samples of the dataset, if the import adds to one: sample_id, filepath, media_type, width, height, frames.
-    ``media_folder`` is where images that are inside an archive are unpacked; they stay there.
+    ``media_folder`` is where images that are inside an archive are unpacked; they stay there. ``calls`` is where a reader may have
+    work done that is divided into parts.
     """
 
     known: pa.Table | None = None
     media_folder: Path | None = None
+    calls: Calls = field(default_factory=CallsHere)
 
 
 SKIPPED = pa.schema([pa.field("place", pa.string()), pa.field("reason", pa.string())])

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ..exceptions import InvalidSource
 from . import sniff
-from .base import Context, Options, Part
+from .base import Calls, Context, Options, Part
 from .common.archive import Archive
 from .common.images import image_names
 from .metadata.keys import METADATA_FILES
@@ -46,10 +46,10 @@ class FolderFormat:
     def open(self, source: Path, options: Options, context: Context | None = None) -> FolderSource:
         """Read and check all of it. Raises ``InvalidSource`` with file and line."""
         assert isinstance(options, Reading)  # noqa: S101 - the options of this format
-        source = source.absolute()
+        source, context = source.absolute(), context or Context()
         if source.is_dir():
-            return _opened(source, sorted(walk_files(source)), options)
-        return _opened_zip(source, options, options.media_dir or (context.media_folder if context else None))
+            return _opened(source, sorted(walk_files(source)), options, context.calls)
+        return _opened_zip(source, options, options.media_dir or context.media_folder, context.calls)
 
     def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:
         """Write images and lines. Raises ``Unsupported`` for labels that the dialect cannot hold."""
@@ -57,10 +57,10 @@ class FolderFormat:
         return write(parts, folder, options)
 
 
-def _opened(path: Path, names: Sequence[str], options: Reading) -> FolderSource:
+def _opened(path: Path, names: Sequence[str], options: Reading, calls: Calls) -> FolderSource:
     """Read a folder, given the names of its files."""
     assumptions: list[str] = []
-    reader = FolderReader(options)
+    reader = FolderReader(options, calls)
     for folder in _folders(path, names, options.splits, assumptions):
         reader.add(folder, folder.metadata)
     notes = _left_out(path, names, reader.contents, options)
@@ -69,7 +69,7 @@ def _opened(path: Path, names: Sequence[str], options: Reading) -> FolderSource:
     return reader.open(notes, assumptions)
 
 
-def _opened_zip(path: Path, options: Reading, target: Path | None) -> FolderSource:
+def _opened_zip(path: Path, options: Reading, target: Path | None, calls: Calls) -> FolderSource:
     """Read a zip: its images stay in the folder into which it is unpacked, its other files are removed once they are read."""
     with Archive(path, options.limits) as archive:
         if archive.is_folder or not image_names(archive):
@@ -88,7 +88,7 @@ def _opened_zip(path: Path, options: Reading, target: Path | None) -> FolderSour
                 _unpack(archive, name, target / name)
             root = _root(names)
             inner = [name.removeprefix(root) for name in names]
-            return _opened((target / root).absolute(), inner, options)
+            return _opened((target / root).absolute(), inner, options, calls)
         finally:
             for name in others:
                 (target / name).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.rows import Sample
 from ..exceptions import InvalidSource
-from .base import Part
+from .base import CallsHere, Part
 from .metadata.options import Reading, Writing
 from .metadata.reading.folder_files import ImageFolder
 from .metadata.reading.source import FolderReader, FolderSource
@@ -61,7 +61,7 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    reader = FolderReader(options)
+    reader = FolderReader(options, CallsHere())
     content = reader.add(ImageFolder.of(root, None), Path("record"), lines)
     content.unlisted = np.zeros(0, np.int64)  # other images of the folder are not meant
     return reader.open()

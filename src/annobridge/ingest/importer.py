@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import ids
-from ..core.arrays import as_array
+from ..core.arrays import as_array, as_mask
 from ..core.checks import validate
 from ..core.lookup import TextIndex
 from ..display.progress import Progress, ProgressChoice
@@ -127,12 +127,12 @@ class Importer:
     def _find(self, places: pa.ChunkedArray, files: pa.Table | None) -> tuple[pa.Array, pa.Table]:
         """The number of the existing sample of each file, null for a new one; and ``size`` and ``fingerprint`` of the new ones.
 
-        ``files`` are those of all, if the source has read them.
+        ``files`` are those of all that the source has opened.
         """
         numbers = as_array(self._existing.find(places).fill_null(-1)).to_numpy().copy()
         unknown = np.flatnonzero(numbers < 0)
         paths = places.take(pa.array(unknown)).to_pylist()
-        files = fingerprints.of_places(paths) if files is None else files.take(pa.array(unknown))
+        files = fingerprints.of_places(paths) if files is None else _opened(files.take(pa.array(unknown)), paths)
         numbers[unknown] = self._moved.find(paths, files["fingerprint"])
         return pa.array(numbers, mask=numbers < 0), files.filter(pa.array(numbers[unknown] < 0))
 
@@ -179,6 +179,18 @@ def _labelled_samples(stores: Stores, sample_ids: pa.Array) -> dict[str, TextInd
         for name in pc.unique(batch["field"]).to_pylist():
             found[name].append(pc.unique(batch["sample_id"].filter(pc.equal(batch["field"], name))))
     return {name: TextIndex(pc.unique(pa.chunked_array(parts))) for name, parts in found.items()}
+
+
+def _opened(files: pa.Table, paths: list[str | None]) -> pa.Table:
+    """``size`` and ``fingerprint`` of files of which some were opened; the others are opened now."""
+    missing = np.flatnonzero(as_mask(files["size"].is_null()))
+    if not len(missing):
+        return files
+    rows = np.arange(len(paths))
+    rows[missing] = len(paths) + np.arange(len(missing))
+    return pa.concat_tables([files, fingerprints.of_places([paths[at] for at in missing.tolist()])]).take(
+        pa.array(rows)
+    )
 
 
 def _with_sample_ids(labels: pa.Table, given: pa.Array, sample_ids: pa.Array) -> pa.Table:

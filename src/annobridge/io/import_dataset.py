@@ -23,6 +23,8 @@ from ..formats.common.archive import looking
 from ..formats.common.file_format import FileFormat
 from ..ingest.importer import Importer
 from ..ingest.new_label_rows import clip_option
+from ..jobs.execution import Execution, ExecutorChoice, telling
+from ..jobs.spread import SpreadCalls
 from ..store import staging
 from ..store.errors import is_disk_full
 from ..store.stores import Stores
@@ -77,6 +79,9 @@ def import_dataset(
     strict: bool = False,
     progress: ProgressChoice = None,
     storage_options: dict[str, str] | None = None,
+    executor: ExecutorChoice = None,
+    workers: int | None = None,
+    executor_address: str | None = None,
     **options: Any,
 ) -> ImportReport:
     """Import a dataset of another tool. Media stay where they are; those inside a zip are unpacked beside the dataset.
@@ -98,6 +103,11 @@ def import_dataset(
         progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number of
             samples that are done, and of all samples.
         storage_options: options of the object store.
+        executor: where lines are read and images are opened, if there are many: ``"local"`` (processes of this machine, with this
+            one), ``"dask"``, ``"ray"``, or an object with ``submit``, as executors of ``concurrent.futures`` have it. By default as
+            in the settings, or ``"local"``. Workers on other machines need the source at the same path. The result is the same.
+        workers: how many of them work at once; by default one for each core, or as many as a cluster has room for.
+        executor_address: of the cluster, as ``"tcp://10.0.0.1:8786"``.
         **options: the options of the format. All formats of label files have ``image_dir`` (the folder of the images, where they
             are not in the source), ``field`` (the label field), ``as_predictions``, ``media_dir`` (where images inside a zip are
             unpacked), and the limits ``max_files``, ``max_bytes``, ``max_file_bytes`` and ``max_ratio``.
@@ -111,11 +121,14 @@ def import_dataset(
         InvalidOption: there is no such format, mode or option.
         DatasetExists: ``mode="create"``, and there is a dataset.
         DatasetNotFound: ``mode="add"``, and there is no dataset.
+        ExecutorError: the workers are not there, do not see the source, or ended. Nothing is imported.
         StoreError: there is nothing at ``source``, the disk is full, or ``mode="overwrite"``, and the dataset has
             snapshots or ``source`` is inside it.
     """
     _require_known(mode, tags)
     clip = clip_option(invalid)
+    given = {"executor": executor, "workers": workers, "executor_address": executor_address}
+    execution = Execution.of(given)
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
@@ -128,9 +141,11 @@ def import_dataset(
     _require_outside(str(uri), [path, *_folders(path, chosen)] if mode == "overwrite" else [])
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
-        context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))
+        calls = SpreadCalls(execution, list(map(str, {path, *_folders(path, chosen)})))
+        context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path), calls)
         chosen = _in_draft(chosen, stores.database)
-        opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
+        with telling("Nothing was imported."):
+            opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):
             if mode != "add":
                 _require_empty(stores)

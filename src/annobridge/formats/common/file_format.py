@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -139,7 +140,7 @@ class FileFormat(ABC):
         assert isinstance(options, ReadOptions)  # noqa: S101 - the options of this format
         context = context or Context()
         if options.media_dir is not None:
-            context = Context(context.known, options.media_dir)
+            context = replace(context, media_folder=options.media_dir)
         return self._open(
             source,
             options,
@@ -243,7 +244,7 @@ class FileFormat(ABC):
         items.extend(more)
         both = items.table()
         rest = resolve(archive, both.slice(table.num_rows), images, None, context)
-        for name in ("paths", "sample_ids", "sizes", "frames"):
+        for name in ("paths", "sample_ids", "sizes", "frames", "files"):
             getattr(found, name).extend(getattr(rest, name))
         return found, both
 

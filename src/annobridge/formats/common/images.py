@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from ...core.media import IMAGES, PICTURES
 from ...exceptions import InvalidSource
+from ..base import Calls
 from ..base import Context as Context
 from ..ids import of_paths
-from ..media import known_headers
 from .archive import Archive
+from .look import look_at
 from .path_lookup import BY_NUMBER, IS_VIDEO, KnownSamples, Names, Numbers, base_name, closeness, original_name
 
 _PIECE = 1 << 20  # bytes of files that are compared at a time
@@ -31,19 +32,29 @@ class Found:
     sample_ids: list[str | None]
     sizes: list[tuple[int, int] | None]  # as shown
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
+    files: list[tuple[int, int] | None]  # bytes and fingerprint of those that were opened
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
     copies: set[str] = field(default_factory=set)  # images in the archive that the dataset has already
 
+    @classmethod
+    def nothing(cls, count: int) -> Found:
+        """Nothing yet, for so many items."""
+        return cls([None] * count, [None] * count, [None] * count, [None] * count, [None] * count)
+
     def table(self) -> pa.Table:
-        """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
+        """The columns sample_id, filepath, width, height, frame_number, size and fingerprint, with a row for each item."""
         widths = [size and size[0] for size in self.sizes]
         heights = [size and size[1] for size in self.sizes]
+        lengths = [file and file[0] for file in self.files]
+        contents = [file and file[1] for file in self.files]
         return pa.table({
             "sample_id": pa.array(self.sample_ids, pa.string()),
             "filepath": pa.array(self.paths, pa.string()),
             "width": pa.array(widths, pa.int32()),
             "height": pa.array(heights, pa.int32()),
             "frame_number": pa.array(self.frames, pa.int32()),
+            "size": pa.array(lengths, pa.int64()),
+            "fingerprint": pa.array(contents, pa.int64()),
         })  # fmt: skip
 
 
@@ -67,7 +78,7 @@ def resolve(
 ) -> Found:
     """Find the image of each item (``ITEMS``). ``images`` are the names of images in the archive that samples can be."""
     count = items.num_rows
-    found = Found([None] * count, [None] * count, [None] * count, [None] * count)
+    found = Found.nothing(count)
     rows = list(zip(*(items[name].to_pylist() for name in ("name", "split", "frame", "file", "video")), strict=True))
     inside = Names(images)
     videos = Names(video_names(archive))
@@ -106,7 +117,7 @@ def resolve(
             _count(found, "in the label files")
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _find_bases(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
-    _measure(found)
+    _measure(found, context.calls)
     for at, (number, width, height) in enumerate(zip(found.frames, *sides, strict=True)):
         if number is not None and found.sizes[at] is None and width and height:
             found.sizes[at] = (width, height)  # a video is not opened; the format knows its size
@@ -130,7 +141,7 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
     found by frame numbers only if all items are found.
     """
     count = items.num_rows
-    found = Found([None] * count, [None] * count, [None] * count, [None] * count)
+    found = Found.nothing(count)
     first = next(
         (at for at, table in enumerate(known) if table.num_rows), 0
     )  # of which numbers of frames are those of names
@@ -230,8 +241,8 @@ def _alone(found: Found, names: Sequence[str]) -> dict[str, list[int]]:
     return {name: numbers for name, numbers in missing.items() if counts[base_name(name)] == 1}
 
 
-def _measure(found: Found) -> None:
-    """The sizes of files, and the ids of samples that are new."""
+def _measure(found: Found, calls: Calls) -> None:
+    """The sizes and the content of files, and the ids of samples that are new."""
     new = [at for at, path in enumerate(found.paths) if path is not None and found.sample_ids[at] is None]
     paths = [path for at in new if (path := found.paths[at]) is not None]
     for at, sample_id in zip(new, of_paths(paths), strict=True):
@@ -241,9 +252,11 @@ def _measure(found: Found) -> None:
         for at, path in enumerate(found.paths)
         if path is not None and found.sizes[at] is None and found.frames[at] is None
     ]
-    headers = known_headers([path for at in unknown if (path := found.paths[at]) is not None])
-    for at, header in zip(unknown, headers, strict=True):
-        found.sizes[at] = header.shown if header is not None else None
+    sizes, files = look_at([path for at in unknown if (path := found.paths[at]) is not None], calls)
+    rows = (sizes[:, 0].tolist(), sizes[:, 1].tolist(), files["size"].to_pylist(), files["fingerprint"].to_pylist())
+    for at, width, height, length, content in zip(unknown, *rows, strict=True):
+        if width:
+            found.sizes[at], found.files[at] = (width, height), (length, content)
 
 
 def _count(found: Found, how: str) -> None:

@@ -73,7 +73,8 @@ class LabelSource:
         for number in range(-(-self._items.num_rows // GROUP)):
             start, end = np.searchsorted(self._new, [number * GROUP, (number + 1) * GROUP])
             labels = self._labels(self._shapes.get(number).combine_chunks())
-            yield Part(self._samples(pa.array(self._new[start:end])), labels)
+            index = pa.array(self._new[start:end])
+            yield Part(self._samples(index), labels, files=self._images.select(["size", "fingerprint"]).take(index))
 
     def _samples(self, index: pa.Array) -> pa.Table:
         names = ("sample_id", "filepath", "width", "height")

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from ....core.arrays import Ints
 from ....exceptions import InvalidSource
-from ....store import image_files
 from ... import unread
+from ...base import Calls
+from ...common.look import look_at
 from ...names import composed, with_slashes, without_drive
 from ..keys import METADATA_FILES
 from .json_lines import fail
@@ -158,11 +159,11 @@ class ImageFolder:
         """The absolute paths of some files."""
         return [f"{self.path}/{self.files[number]}" for number in numbers]
 
-    def look_at(self, wanted: Ints) -> None:
+    def look_at(self, wanted: Ints, calls: Calls) -> None:
         """Open some files, which are images, and keep their sizes. Raises ``InvalidSource`` with all that are not images."""
         names = wanted.tolist()
         self._require_utf8(names)
-        sizes, files = image_files.look_at(self.paths(names))
+        sizes, files = look_at(self.paths(names), calls)
         self.sizes = np.zeros((len(self.files), 2), np.int32)
         self.sizes[wanted] = sizes
         row = np.zeros(len(self.files), np.int64)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ....core.arrays import Ints, as_array
 from ....core.labels import LABELS, SAMPLES, conform
 from ....spill.tables import Tables
-from ...base import PART, SKIPPED, Part
+from ...base import PART, SKIPPED, Calls, Part
 from ..options import Reading
 from .chunk import PREFIX, RECORD_KEYS
 from .folder_content import SIZES, FolderContent, assign_ids, check_labels, describe_boxes, index_images
@@ -33,13 +33,14 @@ class FolderReader:
 
     Args:
         options: what the user said of the folders.
+        calls: where lines are read and images are opened.
 
     Attributes:
         contents: the folders that were read.
     """
 
-    def __init__(self, options: Reading) -> None:
-        self._options = options
+    def __init__(self, options: Reading, calls: Calls) -> None:
+        self._options, self._calls = options, calls
         self._types, self._class_keys = ValueTypes(ValueSchema(options.schema)), ClassKeys(options.class_key)
         self._tables = Tables()
         self.contents: list[FolderContent] = []
@@ -70,7 +71,7 @@ class FolderReader:
         notes, assumptions = list(notes), list(assumptions)
         builder = LabelRowBuilder(self._options, self._types, self._class_keys)
         for content in self.contents:
-            content.folder.look_at(content.images)
+            content.folder.look_at(content.images, self._calls)
         assign_ids(self.contents, self._tables)
         for content in self.contents:
             notes += check_labels(content, self._tables, builder)
