@@ -102,7 +102,7 @@ def test_lines_of_one_image_are_put_together(tmp_path: Path) -> None:
 
 
 def test_they_are_also_far_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", 2)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.chunk_tables.LINES", 2)
     names = [f"{n}.jpg" for n in range(5)]
     lines = [{"file_name": n, "objects": BOX} for n in names] + [
         {"file_name": names[0], "note": "late", "objects": BOX}
@@ -139,7 +139,7 @@ def test_columns_take_the_type_of_all_lines(tmp_path: Path) -> None:
 
 
 def test_types_are_settled_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", 1)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.chunk_tables.LINES", 1)
     names = ("a.jpg", "b.jpg", "c.jpg")
     lines = [{"file_name": n, "v": v} for n, v in zip(names, (None, 1, 2.5), strict=True)]
     assert [s["v"] for s in samples_of(folder(tmp_path / "x", names, lines))] == [None, 1.0, 2.5]
@@ -188,7 +188,7 @@ LARGE = 2**53 + 1
 def test_large_numbers_among_fractions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: tuple[Any, Any], size: int
 ) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", size)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.chunk_tables.LINES", size)
     names = ("a.jpg", "b.jpg")
     columns = [{"file_name": name, "n": value} for name, value in zip(names, values, strict=True)]
     boxes = [{"file_name": name, "objects": {**BOX, "n": [value]}} for name, value in zip(names, values, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def outcome(call: Callable[[], Any]) -> str:
 def test_lines_are_as_the_strict_parser_reads_them(tmp_path: Path, lines: list[bytes]) -> None:
     path = tmp_path / "metadata.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines))
-    quickly = outcome(lambda: list(json_lines.read_lines(path)))
+    quickly = outcome(lambda: list(json_lines.parse_lines(BytesIO(path.read_bytes()), path)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_lines, "_quick", lambda _: None)
-        assert quickly == outcome(lambda: list(json_lines.read_lines(path)))
+        assert quickly == outcome(lambda: list(json_lines.parse_lines(BytesIO(path.read_bytes()), path)))
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where tasks are sent, or loaded."""
+    """Where tasks are sent or loaded, or a source is read."""
 
     executor: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Where the work on tasks is done: local, dask, ray. Default: settings."),
+        typer.Option(metavar="NAME", help="Where the work is done: local, dask, ray. Default: settings."),
     ] = None
     workers: Annotated[
         int | None,
@@ -196,7 +196,7 @@ class Running:
     ] = None
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of ``annotate``, or of a load."""
+        """The arguments of ``annotate``, of a load, or of an import."""
         return {"executor": self.executor, "workers": self.workers, "executor_address": self.executor_address}
 
 

@@ -48,6 +48,10 @@ class Part:
 class Calls(Protocol):
     """Makes calls that do not depend on each other, in this process or in others."""
 
+    def processes(self, jobs: int) -> int:
+        """How many processes so many jobs are worth; one is this process."""
+        ...
+
     def results(
         self, function: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job], count: int
     ) -> Iterator[Result]:
@@ -66,6 +70,10 @@ class Calls(Protocol):
 
 class CallsHere:
     """Calls in this process, one after the other."""
+
+    def processes(self, jobs: int) -> int:
+        """See ``Calls``."""
+        return 1
 
     def results(
         self, function: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job], count: int

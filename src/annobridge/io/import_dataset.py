@@ -18,7 +18,7 @@ from ..dataset import Dataset, load_dataset
 from ..display.progress import ProgressChoice
 from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
-from ..formats.base import Context, Source
+from ..formats.base import Context, Format, Source
 from ..formats.common.archive import looking
 from ..formats.common.file_format import FileFormat
 from ..ingest.importer import Importer
@@ -127,21 +127,16 @@ def import_dataset(
     """
     _require_known(mode, tags)
     clip = clip_option(invalid)
-    given = {"executor": executor, "workers": workers, "executor_address": executor_address}
-    execution = Execution.of(given)
-    path = Path(source).expanduser().absolute()
-    if not path.exists():
-        raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
+    execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
+    path = _existing(source)
     with looking():
         reader = registry.get(format) if format is not None else registry.of(path)
         reason = _reason(reader, path) if format is None else None
-    fields = reader.reading.model_fields if reader.reading is not None else {}
-    options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
-    chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
+    chosen = _options(reader, options, clip, ignore)
     _require_outside(str(uri), [path, *_folders(path, chosen)] if mode == "overwrite" else [])
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
-        calls = SpreadCalls(execution, list(map(str, {path, *_folders(path, chosen)})))
+        calls = SpreadCalls(execution, [str(place) for place in {path, *_folders(path, chosen)}])
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path), calls)
         chosen = _in_draft(chosen, stores.database)
         with telling("Nothing was imported."):
@@ -166,6 +161,20 @@ def import_dataset(
         skipped=opened.skipped,
         reason=reason,
     )
+
+
+def _existing(source: str | Path) -> Path:
+    path = Path(source).expanduser().absolute()
+    if not path.exists():
+        raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
+    return path
+
+
+def _options(reader: Format, given: dict[str, Any], clip: bool, ignore: bool) -> Any:
+    """The options of reading, with what the reader has of the arguments of the import."""
+    fields = reader.reading.model_fields if reader.reading is not None else {}
+    named = {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
+    return registry.options(reader.reading, given | named, f"Reading {reader.title}")
 
 
 def _require_empty(stores: Stores) -> None:

@@ -30,6 +30,11 @@ class SpreadCalls:
     def __init__(self, execution: Execution, places: Sequence[str]) -> None:
         self._execution, self._places = execution, tuple(places)
 
+    def processes(self, jobs: int) -> int:
+        """How many processes so many jobs are worth."""
+        worth = jobs // JOBS_PER_PROCESS
+        return worth if self._execution.on_cluster else min(self._execution.at_once, worth)
+
     def results(
         self, function: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job], count: int
     ) -> Iterator[Result]:
@@ -44,7 +49,7 @@ class SpreadCalls:
         Raises:
             ExecutorError: the workers are not there, do not see ``places``, or ended.
         """
-        if (processes := self._processes(count)) < 2:
+        if (processes := self.processes(count)) < 2:
             yield from (function(shared, job) for job in jobs)
         elif self._execution.on_cluster:
             with self._execution.connected() as cluster:
@@ -55,11 +60,6 @@ class SpreadCalls:
             with self._execution.connected(processes - 1) as cluster:
                 caller = Caller(cluster, function, shared, names_host=False)
                 yield from SharedJobs(jobs, caller.submit, processes - 1).results(lambda job: function(shared, job))
-
-    def _processes(self, count: int) -> int:
-        """How many processes so many jobs are worth; on a cluster, whether they are worth more than one."""
-        worth = count // JOBS_PER_PROCESS
-        return worth if self._execution.on_cluster else min(self._execution.at_once, worth)
 
 
 def _where_seen(places: Sequence[str], function: Callable[[Any, Any], Any], shared: Any, job: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import show
+from ..option_groups import Running
 from ..options import DatasetOption, FormatOptions, JsonOption, open_dataset, parse_options
 from ..wording import with_notes
 
@@ -53,6 +54,8 @@ def import_(
     schema: Annotated[
         str | None, typer.Option(metavar="FILE:CLASS", help="A pydantic model with the types of the attributes.")
     ] = None,
+    *,
+    running: Running,
     option: FormatOptions = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,13 +63,9 @@ def import_(
     from ...io.import_dataset import import_dataset
 
     named = {
-        "coordinates": coordinates,
-        "schema": schema,
-        "classes": classes,
-        "image_dir": image_dir,
-        "field": field,
-        "as_predictions": as_predictions or None,
-    }
+        "coordinates": coordinates, "schema": schema, "classes": classes, "image_dir": image_dir, "field": field,
+        "as_predictions": as_predictions or None, **running.arguments(),
+    }  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     invalid = "clip" if clip else "refuse"
     report = import_dataset(source, dataset, format, mode, tag or (), invalid, ignore, strict, **given)

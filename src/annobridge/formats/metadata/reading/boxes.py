@@ -78,6 +78,13 @@ class Units:
             self.outside += count
             self.small = self.small and not (boxes > 1).any()
 
+    def merge(self, later: Units) -> None:
+        """Add the counts of later lines."""
+        self.first_inside = self.first_inside or later.first_inside
+        self.first_outside = self.first_outside or later.first_outside
+        self.inside, self.outside = self.inside + later.inside, self.outside + later.outside
+        self.small = self.small and later.small
+
     def decide(self, always_pixels: bool, option: str | None, location: Location) -> int:
         """The unit of the file. Raises ``InvalidSource`` if the boxes can be read in two ways.
 

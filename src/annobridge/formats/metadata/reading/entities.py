@@ -12,7 +12,7 @@ from ..keys import KEYPOINT_STATES
 from . import boxes
 from .chunk import Chunk
 from .json_lines import Line, fail
-from .line_keys import ClassKeys
+from .line_keys import ClassKeys, Counts
 from .plain_boxes import find_plain_boxes
 
 _ALIASES = {
@@ -51,7 +51,7 @@ class Entities:
 
     def __init__(self, field: str, class_keys: ClassKeys) -> None:
         self._field, self._class_keys = field, class_keys
-        self._skipped: Counter[str] = Counter()
+        self._skipped = Counts()
         self.box_defaults: Row = {}
         self.has_lists = self.has_groups = False
 

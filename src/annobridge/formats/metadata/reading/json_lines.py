@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,20 +15,22 @@ from ....exceptions import InvalidSource
 Line = dict[str, Any]
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, Line]]:
-    """The objects with their line numbers, without blank lines. Raises ``InvalidSource`` with file and line."""
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            if (line := _quick(raw)) is not None:
-                yield number, line
-                continue
-            try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                what = "UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else f"not UTF-8 (byte {error.start + 1})"
-                fail(location(path, number), f"is {what}; save the file as UTF-8.")
-            if not text.isspace():
-                yield number, _parse(text, location(path, number))
+def parse_lines(lines: Iterable[bytes], path: Path, first: int = 1) -> Iterator[tuple[int, Line]]:
+    """The objects of some lines with their numbers, without blank lines. Raises ``InvalidSource`` with file and line.
+
+    ``first`` is the number of the first of them.
+    """
+    for number, raw in enumerate(lines, first):
+        if (line := _quick(raw)) is not None:
+            yield number, line
+            continue
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            what = "UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else f"not UTF-8 (byte {error.start + 1})"
+            fail(location(path, number), f"is {what}; save the file as UTF-8.")
+        if not text.isspace():
+            yield number, _parse(text, location(path, number))
 
 
 def location(path: Path, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,6 +64,14 @@ def pop_class(line: Line) -> list[dict[str, Any]]:
     return [{"kind": "classification", "extra": {LABEL: value}}] if value not in ("", -1) else []  # -1: not told
 
 
+class Counts(Counter[str]):
+    """Counts of what lines have. Those of several parts of a file are added up."""
+
+    def merge(self, others: Counts) -> None:
+        """Add other counts."""
+        self.update(others)
+
+
 class ClassKeys:
     """Which key of the labels holds their class, in each field.
 
@@ -77,6 +86,10 @@ class ClassKeys:
         self._option = option
         self._checked: set[tuple[str, ...]] = set()  # fields with sets of keys
         self.by_field = {CATEGORIES: CATEGORIES, LABEL: LABEL}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was checked, which is not checked again."""
+        return {**self.__dict__, "_checked": set()}
 
     def check(self, field: str, names: Iterable[str], where: str) -> None:
         """Look for the class among the keys of a label. Raises ``InvalidSource`` for two, or another than before."""

@@ -17,7 +17,7 @@ from ....core.json_values import DEEPEST, is_deeper
 from ....exceptions import InvalidSource
 from ...common import features
 from ...common.features import Features
-from .json_lines import Line, fail, location, read_lines
+from .json_lines import Line, fail, location
 
 _ROWS = 1024  # of a Parquet file at a time
 _MOST = 1 << 24  # bytes of a file that describes a dataset
@@ -27,11 +27,14 @@ _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d{1,3})?")
 Parse = Callable[[str], Any]
 
 
+TABLES = (".csv", ".parquet")  # suffixes of files whose rows are not lines of JSON
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, Line]]:
-    """The rows with their numbers, from 1; of CSV, that of the line at which the row ends. Raises ``InvalidSource``."""
-    if path.suffix == ".csv":
-        return _read_csv(path)
-    return _read_parquet(path) if path.suffix == ".parquet" else read_lines(path)
+    """The rows of CSV or Parquet with their numbers, from 1; of CSV, that of the line at which the row ends. Raises
+    ``InvalidSource``.
+    """
+    return _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
 
 
 def features_of(path: Path) -> Features:

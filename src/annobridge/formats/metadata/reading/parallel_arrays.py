@@ -13,7 +13,7 @@ from .chunk import Chunk, ParallelLabels, of_sample
 from .entities import Entities, check_view
 from .folder_files import ImageFolder
 from .json_lines import Line, fail
-from .line_keys import ClassKeys, check_metadata, pop_class, pop_classes, pop_record_keys
+from .line_keys import ClassKeys, Counts, check_metadata, pop_class, pop_classes, pop_record_keys
 
 _SHAPES = {
     "bboxes": "bbox",
@@ -21,6 +21,7 @@ _SHAPES = {
     "keypoints": "keypoints",
 }  # arrays of Pixano's, and annotations of an entity
 _ENTITY_KEYS = ("entities", OBJECTS)
+_OTHER_CONVERSATIONS = "other conversations"  # lines whose conversations are of another form
 
 
 class FileNameReader:
@@ -39,7 +40,7 @@ class FileNameReader:
         self._folder, self._key, self._class_keys = folder, key, class_keys
         self._label_keys = LabelKeys()
         self._class_line = ""  # the first with a class of the image
-        self._other_conversations = 0  # lines whose conversations are of another form
+        self._counts = Counts()
 
     def add_line(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
         """Add the sample and the labels of a line to a chunk. Raises ``InvalidSource``."""
@@ -98,16 +99,15 @@ class FileNameReader:
         """Take conversations of Pixano's form out of a line; those of another form stay a column."""
         if conversations.has_pixano_form(line.get(CONVERSATIONS)):
             return line.pop(CONVERSATIONS)
-        self._other_conversations += bool(line.get(CONVERSATIONS))
+        self._counts[_OTHER_CONVERSATIONS] += bool(line.get(CONVERSATIONS))
         return None
 
     def finish(self) -> list[str]:
         """Notes on all lines."""
-        if not self._other_conversations:
+        if not (count := self._counts[_OTHER_CONVERSATIONS]):
             return []
         return [
-            f"{self._other_conversations} lines have {CONVERSATIONS!r} that are not questions with their responses; they are "
-            "kept as a column."
+            f"{count} lines have {CONVERSATIONS!r} that are not questions with their responses; they are kept as a column."
         ]
 
 

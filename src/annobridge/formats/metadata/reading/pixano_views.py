@@ -11,9 +11,10 @@ from .chunk import Chunk, of_sample
 from .entities import Entities, as_attributes
 from .folder_files import ImageFolder
 from .json_lines import Line, fail
-from .line_keys import ClassKeys, check_metadata, pop_classes, pop_record_keys
+from .line_keys import ClassKeys, Counts, check_metadata, pop_classes, pop_record_keys
 from .parallel_arrays import add_views
 
+_ANNOTATION_FILES, _BEGIN_WITH_ANSWER = "annotation files", "begin with an answer"
 _KEYS_08 = frozenset({"id", "split", "attrs", "views", "entities", CONVERSATIONS, "annotation_files"})
 
 
@@ -36,7 +37,7 @@ class ViewsReader:
         self._evidence: dict[str, str] = {"pixano-0.8": "", "pixano-0.7": ""}  # the first of each
         self._unknown_key = ""  # where the first key is that 0.8 does not have
         self._unknown_hint = ""
-        self._annotation_files = self._begin_with_answer = 0  # numbers of lines
+        self._counts = Counts()  # lines
 
     def add_header(self, line: Line, where: str) -> None:
         """Take the defaults of the header, the first line of a file of Pixano 0.8. Raises ``InvalidSource``."""
@@ -62,7 +63,7 @@ class ViewsReader:
         line.pop("image", None)
         entities = _pop_entities(line, where)
         messages = line.pop(CONVERSATIONS, None)
-        self._annotation_files += bool(line.pop("annotation_files", None))
+        self._counts[_ANNOTATION_FILES] += bool(line.pop("annotation_files", None))
         record_keys = pop_record_keys(line, where, ("id",))
         line = {**as_attributes(line.pop("attrs", None), "a record", where), **line}
         sample_id = line.pop("sample_id", None)
@@ -73,7 +74,7 @@ class ViewsReader:
         if classes:
             chunk.add_labels(CATEGORIES, of_sample(first, classes))
         if messages is not None:
-            self._begin_with_answer += conversations.begins_with_an_answer(messages)
+            self._counts[_BEGIN_WITH_ANSWER] += conversations.begins_with_an_answer(messages)
             chunk.add_labels(CONVERSATIONS, of_sample(first, conversations.parse_messages(messages, where)))
         self._entities.add_to(chunk, entities, samples, where)
         if self._entities.has_lists and not self._evidence["pixano-0.8"]:
@@ -124,13 +125,11 @@ class ViewsReader:
                     "is of Pixano 0.7; say dialect='pixano-0.7', or write a list of annotations.",
                 )
         notes = self._entities.notes()
-        if self._annotation_files:
+        if count := self._counts[_ANNOTATION_FILES]:
+            notes.append(f"{count} lines name annotation files, which belong to videos, and were not read.")
+        if count := self._counts[_BEGIN_WITH_ANSWER]:
             notes.append(
-                f"{self._annotation_files} lines name annotation files, which belong to videos, and were not read."
-            )
-        if self._begin_with_answer:
-            notes.append(
-                f"{self._begin_with_answer} records have a conversation that begins with an answer, as Pixano's own export may "
+                f"{count} records have a conversation that begins with an answer, as Pixano's own export may "
                 "write them; look whether the answers are with their questions."
             )
         return notes

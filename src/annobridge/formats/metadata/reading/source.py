@@ -12,7 +12,7 @@ import pyarrow as pa
 from ....core.arrays import Ints, as_array
 from ....core.labels import LABELS, SAMPLES, conform
 from ....spill.tables import Tables
-from ...base import PART, SKIPPED, Calls, Part
+from ...base import PART, SKIPPED, Calls, CallsHere, Part
 from ..options import Reading
 from .chunk import PREFIX, RECORD_KEYS
 from .folder_content import SIZES, FolderContent, assign_ids, check_labels, describe_boxes, index_images
@@ -57,7 +57,11 @@ class FolderReader:
         """
         file = None
         if path is not None:
-            file = read_line_file(folder, path, self._options, self._types, self._class_keys, self._tables, lines)
+            # A model cannot be pickled; the lines that follow one are read here.
+            calls = self._calls if self._options.schema is None else CallsHere()
+            file = read_line_file(
+                folder, path, self._options, self._types, self._class_keys, self._tables, calls, lines
+            )
         content = FolderContent(folder, file)
         index_images(content, self._tables)
         self.contents.append(content)
