@@ -127,28 +127,26 @@ def import_dataset(
     """
     _require_known(mode, tags)
     clip = clip_option(invalid)
-    execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
     path = _existing(source)
     with looking():
         reader = registry.get(format) if format is not None else registry.of(path)
         reason = _reason(reader, path) if format is None else None
     chosen = _options(reader, options, clip, ignore)
+    calls = _calls([path, *_folders(path, chosen)], executor, workers, executor_address)
     _require_outside(str(uri), [path, *_folders(path, chosen)] if mode == "overwrite" else [])
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
-        calls = SpreadCalls(execution, [str(place) for place in {path, *_folders(path, chosen)}])
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path), calls)
-        chosen = _in_draft(chosen, stores.database)
+        drafted = _in_draft(chosen, stores.database)
         with telling("Nothing was imported."):
-            opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
+            opened = files.enter_context(_unpacked(context, lambda: reader.open(path, drafted, context)))
         with stores.changing_samples("is being imported into"):
             if mode != "add":
                 _require_empty(stores)
             importer = Importer(stores, tags, clip, _folders(path, chosen))
             importer.read(opened, progress)
             notes = [*opened.notes, *importer.notes]
-            if strict:
-                _require_complete(notes, importer.kept)
+            _require_complete(strict, notes, importer.kept)
             importer.commit()
     return ImportReport(
         dataset=load_dataset(uri, storage_options),
@@ -177,6 +175,14 @@ def _options(reader: Format, given: dict[str, Any], clip: bool, ignore: bool) ->
     return registry.options(reader.reading, given | named, f"Reading {reader.title}")
 
 
+def _calls(
+    places: Sequence[Path], executor: ExecutorChoice, workers: int | None, executor_address: str | None
+) -> SpreadCalls:
+    """Calls of readers where the arguments or the settings say, in workers that see these places. Raises ``ConfigError``."""
+    execution = Execution.of({"executor": executor, "workers": workers, "executor_address": executor_address})
+    return SpreadCalls(execution, list(dict.fromkeys(map(str, places))))
+
+
 def _require_empty(stores: Stores) -> None:
     """Begin a new dataset, perhaps where an earlier import into an object store ended before it added its samples."""
     uri = stores.database.place
@@ -197,11 +203,11 @@ def _require_known(mode: str, tags: Sequence[str]) -> None:
         raise InvalidOption(f"tags={tags!r} is not a list of texts; give one, as ['train'].")
 
 
-def _require_complete(notes: Sequence[str], kept: Mapping[str, int]) -> None:
+def _require_complete(strict: bool, notes: Sequence[str], kept: Mapping[str, int]) -> None:
     already = [
         f"{n:,} labels of field {name!r} are of samples that have labels there already." for name, n in kept.items()
     ]
-    if left_out := [*notes, *already]:
+    if strict and (left_out := [*notes, *already]):
         raise InvalidSource(
             "Nothing was imported: strict=True was given, and not everything would be taken as it is: "
             + " ".join(left_out)
