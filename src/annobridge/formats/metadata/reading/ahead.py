@@ -109,13 +109,13 @@ class _Reading:
         return found
 
     def _accepted(self, job: _Job, result: _Result | None) -> list[ChunkTables] | None:
-        """The tables that were read ahead, with the numbers of images of the folder; ``None`` if they do not count."""
+        """The tables that were read ahead, with the numbers of images of the folder; ``None`` if they do not count. Raises
+        ``InvalidSource`` for an image that is not there.
+        """
         if result is None or job.snapshot != self._snapshot:
             return None
-        try:
-            numbers = np.array([self._folder.find(*asked) for asked in result.names], np.int32)
-        except InvalidSource:
-            return None  # it is raised when the block is read here, unless another line before has an error, too
+        # A block with another error has no result, so the first name that is not found is the first error.
+        numbers = np.array([self._folder.find(*asked) for asked in result.names], np.int32)
         for mine, theirs in zip(self._sums, result.sums, strict=True):
             mine.merge(theirs)  # type: ignore[arg-type]  # they are of one type
         return [
