@@ -455,8 +455,7 @@ def test_lists_may_name_images_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_for_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_PIECE", "_LARGEST"):
-        monkeypatch.setattr(f"annobridge.formats.common.number_lines.{name}", 1 << 10)
+    monkeypatch.setattr("annobridge.formats.common.number_lines._LARGEST", 1 << 10)
     source = dataset(tmp_path / "x", {"data.yaml": YAML, "labels/train/a.txt": BOX * 200}, ("images/train/a.jpg",))
     with pytest.raises(InvalidSource, match=r"a\.txt' has more than .* take it out"):
         read(YOLO, source)

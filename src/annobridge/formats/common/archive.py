@@ -24,6 +24,7 @@ from typing import BinaryIO, Self
 
 from ...exceptions import InvalidSource
 from ...spill import temporary
+from ..base import Calls, CallsHere
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
@@ -52,9 +53,10 @@ class Archive:
     """
 
     def __init__(
-        self, path: Path, limits: Limits | None = None, media_folder: Path | None = None, unpacks: bool = True
-    ) -> None:
-        self.path, self.limits = (path := path.absolute()), limits or Limits()
+        self, path: Path, limits: Limits | None = None, media_folder: Path | None = None, unpacks: bool = True,
+        calls: Calls | None = None,
+    ) -> None:  # fmt: skip
+        self.path, self.limits, self.calls = (path := path.absolute()), limits or Limits(), calls or CallsHere()
         self._media_folder, self._unpacks = media_folder, unpacks  # where ``put`` writes, if it does
         self._media_folder_text = str(media_folder.absolute()) if media_folder is not None else ""
         self._copies: dict[str, Path] = {}  # of what is inside a zip, on disk

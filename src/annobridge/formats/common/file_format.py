@@ -144,7 +144,7 @@ class FileFormat(ABC):
         return self._open(
             source,
             options,
-            lambda path: Archive(path, options.limits, context.media_folder),
+            lambda path: Archive(path, options.limits, context.media_folder, calls=context.calls),
             lambda archive, items: self._images(archive, items, options, context),
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...exceptions import InvalidSource
+from ...store import fingerprints
 from .archive import Archive
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE, _NEWLINE = 32, 10
 _BYTES = 1 << 20  # of the files of a block
-_FILES = 4_096
-_PIECE = 1 << 14
+_FILES = 2_048  # of a call
 _LARGEST = 64 << 20  # bytes of one file
 
 Ints = npt.NDArray[np.int64]
@@ -60,29 +62,64 @@ def parse(texts: Sequence[bytes]) -> NumberLines:
     )
 
 
+class Block(NamedTuple):
+    """Some files: their places among those that were asked for, without empty ones, and their lines."""
+
+    files: list[int]
+    lines: NumberLines
+
+
 def blocks(archive: Archive, files: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[str], NumberLines]]:
-    """Label files, each with the number of its item, read some thousands at a time: items, names and lines."""
-    items, names, texts, size = list[int](), list[str](), list[bytes](), 0
-    for item, name in files:
-        with archive.open(name) as stream:
-            text = stream.read(_PIECE)
-            if len(text) == _PIECE:
-                text += stream.read(_LARGEST)  # a buffer of that size is allocated, whatever the file has
-        if len(text) > _LARGEST:
+    """Label files, each with the number of its item, read some thousands at a time: items, names and lines. Raises
+    ``InvalidSource``.
+    """
+    listed = list(files)
+    groups = [listed[at : at + _FILES] for at in range(0, len(listed), _FILES)]
+    paths = ([archive.file_text(name) for _, name in group] for group in groups)
+    most = min(_LARGEST, archive.limits.max_file_bytes)
+    for group, found in zip(groups, archive.calls.results(_of_paths, most, paths, len(groups)), strict=True):
+        items, names = [item for item, _ in group], [name for _, name in group]
+        if found is not None:
+            archive.opened.update(names)
+        for block in _blocks(_of_archive(archive, names)) if found is None else found:
+            yield [items[at] for at in block.files], [names[at] for at in block.files], block.lines
+
+
+def _of_paths(most: int, paths: Sequence[str | None]) -> list[Block] | None:
+    """The lines of files on disk; ``None`` if one is not there, cannot be read, or has more bytes than ``most``."""
+
+    def text(file: int, size: int, start: bytes) -> bytes:
+        if size > most:
+            raise OSError
+        return start if size <= len(start) else start + os.read(file, size - len(start))
+
+    found = [fingerprints.from_start(path or "", text, OSError) for path in paths]
+    texts = [each for each in found if each is not None]
+    return list(_blocks(texts)) if len(texts) == len(found) else None
+
+
+def _of_archive(archive: Archive, names: Sequence[str]) -> Iterator[bytes]:
+    """The texts of files, wherever they are. Raises ``InvalidSource`` for one that is too large."""
+    for name in names:
+        if archive.size(name) > _LARGEST:
             raise InvalidSource(
                 f"{archive.where(name)} has more than {_LARGEST >> 20} MiB, and is no file of labels of an image; take it out."
             )
-        if not text:
-            continue
-        items.append(item)
-        names.append(name)
-        texts.append(text)
-        size += len(text)
-        if size >= _BYTES or len(texts) >= _FILES:
-            yield items, names, parse(texts)
-            items, names, texts, size = [], [], [], 0
-    if texts:
-        yield items, names, parse(texts)
+        yield archive.read(name)
+
+
+def _blocks(texts: Iterable[bytes]) -> Iterator[Block]:
+    files, some, size = list[int](), list[bytes](), 0
+    for at, text in enumerate(texts):
+        if text:
+            files.append(at)
+            some.append(text)
+            size += len(text)
+        if size >= _BYTES:
+            yield Block(files, parse(some))
+            files, some, size = [], [], 0
+    if some:
+        yield Block(files, parse(some))
 
 
 def places(archive: Archive, names: Sequence[str], lines: NumberLines) -> pa.Array:
