@@ -48,7 +48,7 @@ def run(what: str, name: str, source: Path, scratch: Path) -> dict[str, Any]:
     uri = scratch / "dataset.lancedb"
     if what == "read":
         with figures(out):
-            report = ab.import_dataset(source, uri, format=name, progress=False)
+            report = ab.import_dataset(source, uri, format=name, workers=1, progress=False)
         out["labels"] = sum(report.labels.values())
     elif what == "write":
         dataset = ab.load_dataset(uri)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,12 @@ def phase(name: str, out: dict[str, Any]) -> Iterator[None]:
         "rss_start_mib": start,
         "rss_peak_mib": _mib("VmHWM"),
     }
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that this one has started, and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def report(

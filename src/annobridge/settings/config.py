@@ -110,7 +110,7 @@ def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
 
 
 def resolve_execution(arguments: Mapping[str, Any]) -> execution.ChosenExecution:
-    """Where a load runs, by the arguments of ``EXECUTION``. Raises ``ConfigError`` with a sentence for each mistake."""
+    """Where a load or an import runs, by the arguments of ``EXECUTION``. Raises ``ConfigError`` with a sentence for each fault."""
     sources = _valid_sources()
     found = execution.found(sources.layers, arguments)
     _raise_all(execution.faults(found))

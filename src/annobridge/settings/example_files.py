@@ -33,7 +33,7 @@ _HEAD = f"""\
 # the backend of a call that names none
 # default_backend = "{DEFAULT_BACKEND}"
 
-# where loads run: an executor, how many workers (by default one for each core, or as many as a cluster has), its address
+# where loads and imports run: an executor, how many workers (by default one for each core, or what a cluster has), its address
 # executor = "{DEFAULT_EXECUTOR}"
 # workers = 8
 # executor_address = "tcp://10.0.0.1:8786"
@@ -73,7 +73,7 @@ def schema(configs: Configs) -> dict[str, Any]:
                 "default": DEFAULT_BACKEND,
                 "description": "the backend of a call that names none",
             },
-            "executor": {"type": "string", "default": DEFAULT_EXECUTOR, "description": "where loads run"},
+            "executor": {"type": "string", "default": DEFAULT_EXECUTOR, "description": "where loads and imports run"},
             "workers": {"type": "integer", "minimum": 1, "description": "how many workers a load uses at once"},
             "executor_address": {"type": "string", "description": "the address of the cluster"},
             "backends": {"type": "object", "properties": own, "additionalProperties": other},

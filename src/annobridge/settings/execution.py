@@ -1,4 +1,4 @@
-"""Where loads run: which executor, its address, and how many workers. ``config`` says which source counts."""
+"""Where loads and imports run: which executor, its address, and how many workers. ``config`` says which source counts."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from ..exceptions import ConfigError
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
 BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
-EXECUTION = ("executor", "workers", "executor_address")  # where loads run, see ``execution``
+EXECUTION = ("executor", "workers", "executor_address")  # where loads and imports run, see ``execution``
 _RESERVED = {
     PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS, CACHE, CACHE_SIZE,
     *(f"ANNOBRIDGE_{name.upper()}" for name in EXECUTION),
@@ -50,7 +50,7 @@ Options = dict[str, Value]
 
 @dataclass
 class Layer:
-    """The settings of one source: the default backend, the options by backend, and where loads run.
+    """The settings of one source: the default backend, the options by backend, and where loads and imports run.
 
     ``problems`` has a sentence for each unknown name and each mistake of form.
     """
