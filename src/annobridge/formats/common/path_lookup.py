@@ -190,6 +190,8 @@ class KnownSamples:
         self, name: str, split: str | None, frame: int | None, video: str | None = None
     ) -> tuple[str, str, tuple[int, int] | None, int | None, str] | None:
         """Path, id, size, frame number in a video, and how it was found."""
+        if not self._rows:
+            return None
         if (path := self._names.find(name, split)) is not None:
             return (*self._row(path), None, "in the dataset, by name")
         if frame is None and _FRAME.fullmatch(stem(name.rpartition("/")[2])):

@@ -35,6 +35,7 @@ class Layout:
 
     def __init__(self, archive: Archive, config: Config, report: ReadReport) -> None:
         self._archive, self._config, self._report = archive, config, report
+        self._root = config.folder
         self._images = image_names(archive)
         self._texts = [n for n in archive.by_suffix.get(".txt", ()) if _base(n).lower() not in _NO_LABELS]
         self._folders = {"."} | {
@@ -83,7 +84,7 @@ class Layout:
     def _entry(self, path: str, split: str | None, image: str | None, labels: str | None) -> Entry:
         self._taken.update(name for name in (image, labels) if name is not None)
         there = image if image is not None and image in self._archive else None
-        return Entry(_item_name(path, split, self._config.folder), split, there, labels)
+        return Entry(_item_name(path, split, self._root), split, there, labels)
 
     def _of_place(self, place: str) -> Iterator[tuple[str | None, str | None]]:
         """The images and label files of a folder or of a list."""
@@ -112,7 +113,7 @@ class Layout:
 
     def _place(self, path: str) -> str | None:
         """The folder or list file that a path of the YAML file means. It may be absolute, or relative to something else."""
-        for candidate in _candidates(path, self._config.folder, self._config.path):
+        for candidate in _candidates(path, self._root, self._config.path):
             if candidate in self._archive or candidate in self._folders or _swapped(candidate) in self._folders:
                 return candidate
         return None

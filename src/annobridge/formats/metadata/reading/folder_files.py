@@ -157,7 +157,8 @@ class ImageFolder:
 
     def paths(self, numbers: Iterable[int]) -> list[str]:
         """The absolute paths of some files."""
-        return [f"{self.path}/{self.files[number]}" for number in numbers]
+        root = f"{self.path}/"
+        return [root + self.files[number] for number in numbers]
 
     def look_at(self, wanted: Ints, calls: Calls) -> None:
         """Open some files, which are images, and keep their sizes. Raises ``InvalidSource`` with all that are not images."""
