@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -154,6 +156,14 @@ def test_the_first_error_of_the_source_is_raised(tmp_path) -> None:
         ):
             ab.import_dataset(source, tmp_path / "ds", workers=workers, progress=False)
         assert not (tmp_path / "ds").exists()
+
+
+def test_what_workers_run_does_not_load_lance() -> None:
+    """It takes as long to load as some thousand files to open."""
+    modules = ("jobs.calls", "formats.metadata.reading.ahead", "formats.common.look", "formats.common.number_lines")
+    code = "import sys; " + "".join(f"import annobridge.{name}; " for name in modules) + "print('lance' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import annobridge as ab
 from annobridge.cli import app
-from annobridge.store.fingerprints import Fingerprints
+from annobridge.store.file_records import Fingerprints
 from annobridge.store.object_files import ObjectFile
 from annobridge.store.samples import Samples
 

@@ -13,7 +13,7 @@ from ..core.media import without_secrets
 from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..spill.streams import Streams
-from ..store.fingerprints import among
+from ..store.file_records import among
 from ..store.schemas import FILES
 from ..store.stores import Stores
 from .look import Recorded, difference, look_at

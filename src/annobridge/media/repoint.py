@@ -17,7 +17,7 @@ from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
 from ..spill.streams import Streams
-from ..store.fingerprints import among
+from ..store.file_records import among
 from ..store.media_paths import IN_DATASET
 from ..store.remote import is_uri
 from ..store.schemas import FILES

@@ -11,7 +11,7 @@ from .answered import Answered
 from .attached_tables import AttachedSamples
 from .baseline import Baseline
 from .decisions import Protections, Recorded
-from .fingerprints import Fingerprints
+from .file_records import Fingerprints
 from .labels import Labels
 from .lease import Hold, Leases
 from .marks import Marks
