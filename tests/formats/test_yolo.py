@@ -473,3 +473,19 @@ def test_classes_of_labels_that_are_left_out_are_no_classes_of_the_export(tmp_pa
     written(tmp_path, [{"kind": "box", "bounding_box": WIDE, "label": "person"}, day])
     found = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
     assert found["names"] == {0: "person"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("_MOST", 300), ("_FILES", 2), ("_BYTES", 100), ("_SAMPLE", 1)])
+def test_the_labels_are_the_same_however_many_files_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: int
+) -> None:
+    images = [f"images/train/{n}.jpg" for n in range(9)]
+    texts = {f"labels/train/{n}.txt": BOX * (n % 4) + "9 x\n" * (n == 5) for n in range(9)}
+    source = dataset(tmp_path / "x", {"data.yaml": YAML, **texts}, images)
+    _, expected, at_once = read(YOLO, source)
+    monkeypatch.setattr(f"annobridge.formats.common.number_lines.{name}", value)
+    _, found, in_parts = read(YOLO, source)
+    assert len(expected) == sum(n % 4 for n in range(9))
+    assert found == expected
+    assert in_parts.skipped == at_once.skipped
+    assert in_parts.skipped.num_rows == 1

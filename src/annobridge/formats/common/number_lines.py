@@ -18,8 +18,10 @@ from .archive import Archive
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE, _NEWLINE = 32, 10
-_BYTES = 1 << 20  # of the files of a block
-_FILES = 2_048  # of a call
+_BYTES = 1 << 20  # of the files of a block, and about those of a call
+_FILES = 2_048  # of a call, at most
+_SAMPLE = 256  # files by which their size is estimated
+_MOST = 16 << 20  # bytes of the files of a call, if they are larger than estimated
 _LARGEST = 64 << 20  # bytes of one file
 
 Ints = npt.NDArray[np.int64]
@@ -74,9 +76,10 @@ def blocks(archive: Archive, files: Iterable[tuple[int, str]]) -> Iterator[tuple
     ``InvalidSource``.
     """
     listed = list(files)
-    groups = [listed[at : at + _FILES] for at in range(0, len(listed), _FILES)]
+    each = _files_of_call(archive, [name for _, name in listed[:_SAMPLE]])
+    groups = [listed[at : at + each] for at in range(0, len(listed), each)]
     paths = ([archive.file_text(name) for _, name in group] for group in groups)
-    most = min(_LARGEST, archive.limits.max_file_bytes)
+    most = min(_MOST, _LARGEST, archive.limits.max_file_bytes)
     for group, found in zip(groups, archive.calls.results(_of_paths, most, paths, len(groups)), strict=True):
         items, names = [item for item, _ in group], [name for _, name in group]
         if found is not None:
@@ -85,17 +88,29 @@ def blocks(archive: Archive, files: Iterable[tuple[int, str]]) -> Iterator[tuple
             yield [items[at] for at in block.files], [names[at] for at in block.files], block.lines
 
 
+def _files_of_call(archive: Archive, names: Sequence[str]) -> int:
+    """How many files are read by a call, given some of them."""
+    size = sum(map(archive.size, names))
+    return max(1, min(_FILES, _BYTES * len(names) // max(size, 1)))
+
+
 def _of_paths(most: int, paths: Sequence[str | None]) -> list[Block] | None:
-    """The lines of files on disk; ``None`` if one is not there, cannot be read, or has more bytes than ``most``."""
+    """The lines of files on disk; ``None`` if one is not there, cannot be read, or has more bytes than ``most``, or if all have too
+    many for one call.
+    """
 
     def text(file: int, size: int, start: bytes) -> bytes:
         if size > most:
             raise OSError
         return start if size <= len(start) else start + os.read(file, size - len(start))
 
-    found = [fingerprints.from_start(path or "", text, OSError) for path in paths]
-    texts = [each for each in found if each is not None]
-    return list(_blocks(texts)) if len(texts) == len(found) else None
+    texts, total = list[bytes](), 0
+    for path in paths:
+        found = fingerprints.from_start(path or "", text, OSError)
+        if found is None or (total := total + len(found)) > _MOST:
+            return None
+        texts.append(found)
+    return list(_blocks(texts))
 
 
 def _of_archive(archive: Archive, names: Sequence[str]) -> Iterator[bytes]:
