@@ -31,28 +31,12 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "doctor": {"core", "spill", "store"},
     "media": {"core", "display", "spill", "store"},
     "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
-<<<<<<< HEAD
     "agreement": {"backend", "bridge", "core", "display", "store"},
     "dataset": {
-        "agreement",
-        "backend",
-        "bridge",
-        "core",
-        "display",
-        "doctor",
-        "formats",
-        "history",
-        "ingest",
-        "media",
+        "agreement", "backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "jobs", "media",
         "store",
     },
-    "io": {"core", "dataset", "display", "formats", "ingest", "store"},
-=======
-    "dataset": {
-        "backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "jobs", "media", "store",
-    },
     "io": {"core", "dataset", "display", "formats", "ingest", "jobs", "store"},
->>>>>>> 2c24868 (jobs: where calls run, and the calls, are a package that imports can use as well as loads)
     "demo": {"backend", "bridge", "core", "dataset"},
 }  # fmt: skip
 PLUGIN_MAY = {"backend", "core", "exceptions", "formats", "spill"}

@@ -12,9 +12,9 @@ import pytest
 import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
-from annobridge.bridge import execution
 from annobridge.core import tasks
 from annobridge.exceptions import InvalidOption, UnknownBackend
+from annobridge.jobs import execution
 
 
 @pytest.fixture

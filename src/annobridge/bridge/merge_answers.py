@@ -11,12 +11,12 @@ from ..backend.checked import CheckedBackend
 from ..core.agreement.consensus import Consensus
 from ..core.arrays import count_in
 from ..exceptions import InvalidOption
+from ..jobs.execution import Execution
 from ..store import views
 from ..store.run import CONSENSUS_OPTION, Run
 from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
-from .execution import Execution
 from .fields_backend import FieldsBackend
 from .results import AnnotationResults
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..agreement.agreement import Agreement
     from ..agreement.parts import Answers
     from ..agreement.quality import Quality
-    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
+    from ..jobs.execution import ExecutorChoice
 
 
 class AnswerVerbs(AnnotationVerbs):
