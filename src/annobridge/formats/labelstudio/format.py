@@ -112,7 +112,7 @@ class LabelStudioFormat(FileFormat):
             options.results,
             options.annotations == "latest",
             options.keep_ids,
-            tuple(controls.image_keys),
+            tuple(controls.images.values()),
         )
         rows = (entry for *_, entry in _entries(archive, ReadReport(), only_rows=True) if minimal.is_row(entry))
         controls.of_regions |= minimal.columns_of_regions(rows)

@@ -1,9 +1,9 @@
-"""Labelling configurations: the controls of one that is beside an export, and one for tasks that are written."""
+"""Labelling configurations: the controls of one, and one for tasks that are written."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -20,19 +20,59 @@ SHAPES = {
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-@dataclass
-class Controls:
-    """What a configuration declares.
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What asks for labels or answers.
 
     Attributes:
-        tags: the tag of each control by its name, in lower case, as ``"choices"``; empty where there is no configuration.
-        image_keys: the keys of images in the data of tasks.
-        of_regions: the controls that ask about regions.
+        name: its name, which results give as ``from_name``.
+        tag: its tag, as ``"RectangleLabels"``.
+        values: the classes or choices, as they are in results.
+        several: whether it takes any number of the choices, or of texts.
+        of_region: whether it asks about a region, instead of the whole image.
+        when: the control of the regions that it asks about; ``None``: those of any.
+        classes: the classes of the regions that it asks about; none: all.
+        image: the name of the image that it belongs to.
     """
 
+    name: str
+    tag: str
+    values: tuple[str, ...] = ()
+    several: bool = True
+    of_region: bool = False
+    when: str | None = None
+    classes: tuple[str, ...] = ()
+    image: str = IMAGE
+
+
+@dataclass
+class Controls:
+    """What configurations declare.
+
+    Attributes:
+        all: the controls, in order.
+        tags: the tag of each control by its name, in lower case, as ``"choices"``; empty where there is no configuration.
+        of_regions: the names of the controls that ask about regions.
+        images: the key of each image in the data of tasks, by its name.
+    """
+
+    all: list[Control] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     of_regions: set[str] = field(default_factory=set)
-    image_keys: list[str] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
+
+    def add(self, root: Element) -> None:
+        """Add what is declared in an element."""
+        for element in root.iter(etree.Element):
+            tag, name = str(element.tag), element.get("name")
+            value = element.get("value") or element.get("valueList") or ""
+            if name and element.get("toName"):
+                control = _control_of(element, tag, name)
+                self.all.append(control)
+                self.tags[name] = tag.lower()
+                self.of_regions |= {name} if control.of_region else set()
+            elif tag in ("Image", "Ocr") and value.startswith("$"):
+                self.images[name or value] = value[1:]
 
 
 def read(archive: Archive) -> Controls:
@@ -46,24 +86,38 @@ def read(archive: Archive) -> Controls:
             root = document(archive, name)
         except InvalidSource:
             continue
-        for element in root.iter(etree.Element):
-            tag, control = str(element.tag), element.get("name")
-            if control and element.get("toName"):
-                found.tags[control] = tag.lower()
-                if (element.get("perRegion") or "").lower() == "true":
-                    found.of_regions.add(control)
-            elif tag in ("Image", "Ocr") and (element.get("value") or element.get("valueList") or "").startswith("$"):
-                found.image_keys.append((element.get("value") or element.get("valueList") or "")[1:])
+        found.add(root)
     return found
 
 
-def text_of(
+def parse(text: str) -> Controls:
+    """The controls of a configuration. Raises ``InvalidSource`` for what is no XML."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(text.encode(), parser)
+    except etree.XMLSyntaxError as error:
+        raise InvalidSource(f"A labelling configuration is no XML ({error}); correct it in Label Studio.") from None
+    found = Controls()
+    found.add(root)
+    return found
+
+
+def text_of(controls: Iterable[Control], image: str = IMAGE) -> bytes:
+    """A configuration for one image of this name, whose address is in the data under the key ``"image"``."""
+    root = etree.Element("View")
+    etree.SubElement(root, "Image", name=image, value=f"${IMAGE}")
+    for control in controls:
+        _add(root, control, image)
+    return bytes(etree.tostring(root, pretty_print=True, encoding="utf-8"))
+
+
+def controls_of(
     shapes: Mapping[str, Sequence[str]],
     choices: Mapping[str, Sequence[str]],
     scalars: Mapping[str, str],
     attributes: Mapping[str, str],
-) -> bytes:
-    """A configuration.
+) -> list[Control]:
+    """Controls for labels of all fields together, one for each shape.
 
     Args:
         shapes: the classes of each shape, as ``{"box": ["car"]}``.
@@ -71,35 +125,50 @@ def text_of(
         scalars: the control of each field of values: "number", "textarea" or "choices".
         attributes: the control of each attribute of regions, as of scalars.
     """
-    root = etree.Element("View")
-    etree.SubElement(root, "Image", name=IMAGE, value=f"${IMAGE}")
-    for name, classes in shapes.items():
-        control = _control(root, SHAPES[name], name, classes, "Label")
-        if name == "keypoint":  # the order of points in COCO and YOLO files that Label Studio exports
-            for number, element in enumerate(control):
-                element.set("model_index", str(number))
-    for name, classes in choices.items():
-        _control(root, "Choices", name, classes, "Choice").set("choice", "multiple")
-    for name, kind in scalars.items():
-        _answer(root, name, kind)
-    for name, kind in attributes.items():
-        _answer(root, name, kind).set("perRegion", "true")
-    return bytes(etree.tostring(root, pretty_print=True, encoding="utf-8"))
+    return [
+        *(Control(name, SHAPES[name], tuple(classes)) for name, classes in shapes.items()),
+        *(Control(name, "Choices", tuple(classes)) for name, classes in choices.items()),
+        *(_answer(name, kind) for name, kind in scalars.items()),
+        *(_answer(name, kind, of_region=True) for name, kind in attributes.items()),
+    ]
 
 
-def _answer(root: Element, name: str, kind: str) -> Element:
-    if kind == "choices":
-        element = _control(root, "Choices", name, ("true", "false"), "Choice")
-        element.set("choice", "single")
-        return element
-    return _control(root, {"number": "Number", "textarea": "TextArea"}[kind], name, (), "")
+def _answer(name: str, kind: str, of_region: bool = False) -> Control:
+    values = ("true", "false") if kind == "choices" else ()
+    tag = {"choices": "Choices", "number": "Number", "textarea": "TextArea"}[kind]
+    return Control(name, tag, values, several=kind != "choices", of_region=of_region)
 
 
-def _control(root: Element, tag: str, name: str, values: Sequence[str], child: str) -> Element:
-    element = etree.SubElement(root, tag, name=clean(name), toName=IMAGE)
-    for value in values:
-        etree.SubElement(element, child, value=clean(value))
-    return element
+def _add(root: Element, control: Control, image: str) -> None:
+    element = etree.SubElement(root, control.tag, name=clean(control.name), toName=image)
+    if control.tag == "Choices":
+        element.set("choice", "multiple" if control.several else "single")
+    elif not control.several:
+        element.set("maxSubmissions", "1")
+    if control.of_region:
+        element.set("perRegion", "true")
+    if control.when is not None:
+        element.set("whenTagName", control.when)
+    if control.classes:
+        element.set("whenLabelValue", ",".join(map(clean, control.classes)))
+    child = "Choice" if control.tag == "Choices" else "Label"
+    for number, value in enumerate(control.values):
+        made = etree.SubElement(element, child, value=clean(value))
+        if control.tag == "KeyPointLabels":  # the order of points in COCO and YOLO files that Label Studio exports
+            made.set("model_index", str(number))
+
+
+def _control_of(element: Element, tag: str, name: str) -> Control:
+    values = [child.get("alias") or child.get("value") for child in element.iter("Label", "Choice")]
+    several = (
+        element.get("choice") == "multiple" if tag == "Choices" else element.get("maxSubmissions") != "1"
+    )  # a single choice is the default
+    return Control(
+        name, tag, tuple(v for v in values if v), several,
+        of_region=(element.get("perRegion") or "").lower() == "true", when=element.get("whenTagName"),
+        classes=tuple(filter(None, (element.get("whenLabelValue") or "").split(","))),
+        image=element.get("toName") or IMAGE,
+    )  # fmt: skip
 
 
 def clean(text: str) -> str:

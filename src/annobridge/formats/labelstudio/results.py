@@ -29,6 +29,7 @@ class Annotation:
     time: datetime | None = None
     score: float | None = None  # of the whole prediction, for regions without their own
     with_scalars: bool = True  # whether values of the whole image are taken; an image has one of each
+    by_control: bool = False  # whether the role of shapes, too, is the control that they are from
     seen: set[int] | None = None  # hashes of the ids that labels have; None: labels get ids of their own
 
 
@@ -57,7 +58,7 @@ def add(annotation: Annotation, items: list[int], shapes: Shapes, report: ReadRe
     found = _grouped(annotation, report)
     parents = {region.parent for region in found.values() if region.parent is not None and region.parent in found}
     numbers = {parent: number for number, parent in enumerate(sorted(parents), 1)}
-    parted: dict[str, list[_Region]] = {}  # the regions of the points of one label, by its id
+    parted: dict[str, list[_Region]] = {}  # the regions of the points, or the rings, of one label, by its id
     for id_, region in found.items():
         if region.shape is None:
             _add_answers(annotation, region, id_, items, shapes, report)
@@ -65,12 +66,14 @@ def add(annotation: Annotation, items: list[int], shapes: Shapes, report: ReadRe
         number = numbers.get(id_) or numbers.get(region.parent or "")
         if number is not None:
             region.attributes.setdefault("group", number)
-        if (own := _own(region.result).get("keypoints")) and isinstance(own, dict) and isinstance(own.get("of"), str):
-            parted.setdefault(own["of"], []).append(region)
+        whole = _whole_of(id_, region)
+        if whole is not None:
+            parted.setdefault(whole, []).append(region)
         else:
             _add_region(annotation, region, id_, items, shapes, report)
-    for id_, points in parted.items():
-        _add_points(annotation, points, id_, items, shapes, report)
+    for id_, parts in parted.items():
+        add_parts = _add_points if "keypoints" in _own(parts[0].result) else _add_rings
+        add_parts(annotation, parts, id_, items, shapes, report)
 
 
 def _grouped(annotation: Annotation, report: ReadReport) -> dict[str, _Region]:
@@ -123,20 +126,63 @@ def _add_region(
     if item is None:
         report.skip(place, "its image is not in the task")
         return
-    columns = regions.read(region.shape or "", region.result["value"], _size(region.result))
+    columns = _columns_of(region)
     if isinstance(columns, str):
         report.skip(place, columns)
         return
     if region.result.get("image_rotation"):
         report.note("regions are on images that were turned in the editor; they were read as if these were not turned")
     kind, values = columns
-    if kind == "polyline" and _own(region.result).get("closed") is True:
-        values["closed"] = True
     if len(region.classes) > 1:
         report.note("regions have several classes; they are a label for each")
     for at, name in enumerate(region.classes or [None]):
         common = _common(annotation, region, id_ if at == 0 else "\0")
         shapes.add(item, kind, name, place=place, **values, **common)
+
+
+def _whole_of(id_: str, region: _Region) -> str | None:
+    """The id of the label that a region is a part of; ``None`` if it is a label by itself. A copy that a person made of a part has
+    an id of its own, and is.
+    """
+    own = _own(region.result)
+    part = own.get("keypoints") or own.get("part")
+    whole = part.get("of") if isinstance(part, dict) else None
+    return whole if isinstance(whole, str) and (id_ == whole or id_.startswith(f"{whole}-")) else None
+
+
+def _add_rings(
+    annotation: Annotation, parts: list[_Region], id_: str, items: list[int], shapes: Shapes, report: ReadReport
+) -> None:
+    """Add a polygon or polyline whose rings are regions of their own, with the class of the first of them."""
+    place, item = f"{annotation.place} region {id_}", _item(parts[0].result, items)
+    if item is None:
+        report.skip(place, "its image is not in the task")
+        return
+    read = [
+        _columns_of(part)
+        for part in sorted(parts, key=lambda part: str(_own(part.result)["part"].get("number")).zfill(9))
+    ]
+    wrong = next((columns for columns in read if isinstance(columns, str)), None)
+    found = [columns for columns in read if not isinstance(columns, str)]
+    if wrong is not None:
+        report.skip(place, wrong)
+        return
+    kind, values = found[0]
+    points = [ring for _, columns in found for ring in columns["points"]]
+    joined = _Region(parts[0].shape, parts[0].result, parts[0].classes)
+    for part in parts:
+        joined.attributes |= part.attributes
+    name = joined.classes[0] if joined.classes else None
+    shapes.add(item, kind, name, place=place, **(values | {"points": points}), **_common(annotation, joined, id_))
+
+
+def _columns_of(region: _Region) -> regions.Columns | str:
+    """Kind and columns of a shape; a sentence about what is wrong with it."""
+    columns = regions.read(region.shape or "", region.result["value"], _size(region.result))
+    closed = _own(region.result).get("closed")
+    if isinstance(columns, str) or columns[0] not in ("polygon", "polyline") or not isinstance(closed, bool):
+        return columns
+    return "polyline", columns[1] | {"closed": closed, "filled": False}
 
 
 def _add_points(
@@ -217,7 +263,8 @@ def field_name(text: str) -> str:
 def _common(annotation: Annotation, region: _Region, id_: str) -> dict[str, Any]:
     """Columns that labels of all kinds have."""
     attributes = dict(region.attributes)
-    found: dict[str, Any] = {"role": annotation.role, "annotator": annotation.annotator, "time": annotation.time}
+    role = str(region.result.get("from_name")) if annotation.by_control else annotation.role
+    found: dict[str, Any] = {"role": role, "annotator": annotation.annotator, "time": annotation.time}
     given = region.result.get("score")
     score = given if given is not None else annotation.score
     if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
-from ...core.geometry import decode_rle
 from ..common.export import ExportData
 from ..common.fidelity import NOTHING
 from ..common.paint import attributes_of
 from ..common.single_rings import single_rings
-from . import brush_rle
-from .label_config import IMAGE, SHAPES, clean, text_of
-from .results import OWN
+from .encode import CONTROL, TYPES, Region, answer, answers_of, result, size_of, values_of, with_own
+from .label_config import IMAGE, SHAPES, clean, controls_of, text_of
 from .tasks import PREDICTIONS
 
 _CONTROLS = ("textarea", "number", "choices")
 _TASKS, _CONFIG = "tasks.json", "label_config.xml"
-_CONTROL = {  # the shape of each kind
-    "box": "box", "polygon": "polygon", "polyline": "polygon", "cuboid": "polygon", "ellipse": "ellipse", "mask": "mask",
-    "segmentation": "mask", "keypoints": "keypoint", "skeleton": "keypoint",
-}  # fmt: skip
-_TYPES = {name: tag.lower() for name, tag in SHAPES.items()}
 _STORAGES = ("s3://", "gs://", "azure-blob://")  # whose paths are not quoted
-_POINT_SIZE = 0.5  # percent
-Region = dict[str, Any]
 
 
 def write(
@@ -92,8 +80,8 @@ class _Survey:
             rows = labels.select(["kind", "label", "field", "value", "attributes", "index"]).to_pylist()
             for row in rows:
                 kind, name = row["kind"], row["label"]
-                if kind in _CONTROL:
-                    self._classes.setdefault(_CONTROL[kind], set()).update([name] if name else [])
+                if kind in CONTROL:
+                    self._classes.setdefault(CONTROL[kind], set()).update([name] if name else [])
                     if row["index"] is not None:
                         attributes.setdefault("track_id", set()).add("number")
                     for key, value in attributes_of(row).items():
@@ -114,7 +102,7 @@ class _Survey:
         """The labelling configuration, its classes in this order."""
         shapes = {name: [c for c in order if c in self._classes[name]] for name in SHAPES if name in self._classes}
         choices = {name: [c for c in order if c in found] for name, found in sorted(self.choices.items())}
-        return text_of(shapes, choices, dict(sorted(self.scalars.items())), self.attributes)
+        return text_of(controls_of(shapes, choices, dict(sorted(self.scalars.items())), self.attributes))
 
 
 def _control_of(value: Any) -> str | None:
@@ -129,9 +117,7 @@ def _control_of(value: Any) -> str | None:
 def _results(
     data: ExportData, item: Mapping[str, Any], rows: list[dict[str, Any]], survey: _Survey
 ) -> Iterator[Region]:
-    size = {}
-    if item["width"] and item["height"]:
-        size = {"original_width": item["width"], "original_height": item["height"], "image_rotation": 0}
+    size = size_of(item["width"], item["height"])
     yield from _choices(rows)
     for number, row in enumerate(rows):
         if row["kind"] == "scalar":
@@ -139,12 +125,12 @@ def _results(
             control = _control_of(value) or "textarea"
             own: dict[str, Any] = {"scalar": True} if control == "choices" else {}  # else it would be a class
             own |= {"label": row["label"]} if row["label"] else {}
-            result = {**_result(row, _region_id(row, number), row["field"], control), "value": _answer(control, value)}
-            yield _with_own(result, own, _attributes(row))
-        elif row["kind"] in _CONTROL:
-            made = list(_regions(row, number, size, survey))
-            data.lose(NOTHING, not made)
-            yield from made
+            made = result(row, _region_id(row, number), row["field"], control) | {"value": answer(control, value)}
+            yield with_own(made, own | _kept(_attributes(row)))
+        elif row["kind"] in CONTROL:
+            regions = list(_regions(row, number, size, survey))
+            data.lose(NOTHING, not regions)
+            yield from regions
 
 
 def _choices(rows: list[dict[str, Any]]) -> Iterator[Region]:
@@ -157,99 +143,30 @@ def _choices(rows: list[dict[str, Any]]) -> Iterator[Region]:
         if not attributes and row["confidence"] is None:
             plain.setdefault(row["field"], (id_, []))[1].append(row["label"])
             continue
-        result = {**_result(row, id_, row["field"], "choices"), "value": {"choices": [row["label"]]}}
-        yield _with_own(result, {}, attributes)
+        made = result(row, id_, row["field"], "choices") | {"value": {"choices": [row["label"]]}}
+        yield with_own(made, _kept(attributes))
     for field, (id_, names) in plain.items():
         yield {"id": id_, "from_name": field, "to_name": IMAGE, "type": "choices", "value": {"choices": names}}
 
 
 def _regions(row: dict[str, Any], number: int, size: Mapping[str, Any], survey: _Survey) -> Iterator[Region]:
     """The regions of a label, each with the answers about it."""
-    control = _CONTROL[row["kind"]]
-    classes = {_TYPES[control]: [row["label"]] if row["label"] else []}
+    control = CONTROL[row["kind"]]
+    classes = {TYPES[control]: [row["label"]] if row["label"] else []}
     attributes = _attributes(row)
     base = _region_id(row, number)
-    for at, (value, own) in enumerate(_values(row, size, base)):
+    for at, (value, own) in enumerate(values_of(row, size, base, single_rings)):
         id_ = base if at == 0 else f"{base}-{at + 1}"
-        answers = attributes if at == 0 or own is None else {}
+        answers = attributes if at == 0 or "keypoints" in own else {}
         asked = {
-            k: v for k, v in answers.items() if survey.attributes.get(k) == _control_of(v) and k in survey.attributes
+            k: (survey.attributes[k], v)
+            for k, v in answers.items()
+            if survey.attributes.get(k) is not None and survey.attributes[k] == _control_of(v)
         }
-        meta: dict[str, Any] = (
-            {"attributes": rest} if (rest := {k: v for k, v in answers.items() if k not in asked}) else {}
-        )
-        if own is not None:
-            meta["keypoints"] = own
-        if row["kind"] == "polyline" and row["closed"]:
-            meta["closed"] = True
-        region = {**_result(row, id_, control, _TYPES[control]), **size, "value": {**value, **classes}}
-        yield {**region, "meta": {OWN: meta}} if meta else region
-        shape = {key: entry for key, entry in value.items() if key not in ("format", "rle")}
-        for name, answer in asked.items():
-            kind = survey.attributes[name]
-            yield {
-                "id": id_,
-                "from_name": name,
-                "to_name": IMAGE,
-                "type": kind,
-                **size,
-                "value": {**shape, **_answer(kind, answer)},
-            }
-
-
-def _values(
-    row: dict[str, Any], size: Mapping[str, Any], id_: str
-) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    """The value of each region of a label; for points of keypoints, also what ties them together."""
-    kind = row["kind"]
-    if kind == "box":
-        yield _box(row, size), None
-    elif kind == "ellipse":
-        x, y, width, height = (100 * value for value in row["bounding_box"])
-        centre = {"x": x + width / 2, "y": y + height / 2, "rotation": row["rotation"] or 0.0}
-        yield {**centre, "radiusX": width / 2, "radiusY": height / 2}, None
-    elif row["mask"] is not None:
-        yield {"format": "rle", "rle": brush_rle.encode(decode_rle(row["mask"]))}, None
-    elif kind in ("keypoints", "skeleton"):
-        points = row["points"][0]
-        seen = row["visibility"] or [2] * len(points)
-        seen = [0 if math.isnan(x) or math.isnan(y) else state for (x, y), state in zip(points, seen, strict=True)]
-        is_one = kind == "keypoints" and seen == [2]
-        for at, ((x, y), state) in enumerate(zip(points, seen, strict=True)):
-            if state:
-                own = None if is_one else {"of": id_, "number": at, "kind": kind, "visibility": seen}
-                yield {"x": 100 * x, "y": 100 * y, "width": _POINT_SIZE}, own
-    else:
-        rings = [np.array(part, float) for part in row["points"]] if kind == "polyline" else single_rings(row)
-        for ring in rings:
-            yield {"points": (100 * ring).tolist(), "closed": kind != "polyline"}, None
-
-
-def _box(row: Mapping[str, Any], size: Mapping[str, Any]) -> dict[str, Any]:
-    """A rectangle is turned about its upper left corner, and its ``x`` and ``y`` are where that is then."""
-    x, y, width, height = row["bounding_box"]
-    degrees = row["rotation"] or 0.0
-    if degrees % 360 and size:
-        across, down = width * size["original_width"] / 2, height * size["original_height"] / 2
-        angle = math.radians(degrees)
-        x += width / 2 - (across * math.cos(angle) - down * math.sin(angle)) / size["original_width"]
-        y += height / 2 - (across * math.sin(angle) + down * math.cos(angle)) / size["original_height"]
-    return {"x": 100 * x, "y": 100 * y, "width": 100 * width, "height": 100 * height, "rotation": degrees}
-
-
-def _answer(control: str, value: Any) -> dict[str, Any]:
-    if control == "number":
-        return {"number": value}
-    if control == "choices":
-        return {"choices": [str(value).lower() if isinstance(value, bool) else str(value)]}
-    return {"text": [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]}
-
-
-def _result(row: Mapping[str, Any], id_: str, control: str, type_: str) -> Region:
-    found: Region = {"id": id_, "from_name": control, "to_name": IMAGE, "type": type_}
-    if row["confidence"] is not None:
-        found["score"] = row["confidence"]
-    return found
+        rest = {k: v for k, v in answers.items() if k not in asked}
+        made = {**result(row, id_, control, TYPES[control]), **size, "value": {**value, **classes}}
+        yield with_own(made, _kept(rest) | own)
+        yield from answers_of(made, asked)
 
 
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,10 +175,9 @@ def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
     return values if row["index"] is None else values | {"track_id": row["index"]}
 
 
-def _with_own(result: Region, own: dict[str, Any], attributes: dict[str, Any]) -> Region:
-    """A result with what it has no place for in its ``meta``."""
-    own = own | ({"attributes": attributes} if attributes else {})
-    return {**result, "meta": {OWN: own}} if own else result
+def _kept(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes of a label that no control asks for, for its ``meta``."""
+    return {"attributes": attributes} if attributes else {}
 
 
 def _region_id(row: Mapping[str, Any], number: int) -> str:
