@@ -120,3 +120,9 @@ def result(row: Mapping[str, Any], id_: str, control: str, type_: str, image: st
 def with_own(made: Region, own: Mapping[str, Any]) -> Region:
     """A result with what it has no place for in its ``meta``."""
     return {**made, "meta": {OWN: dict(own)}} if own else made
+
+
+def region_id(row: Mapping[str, Any], number: int) -> str:
+    """An id of a region. Label Studio cuts ids at ``#``, and makes ids of its own where there are none."""
+    given = str(row["label_id"] or "")
+    return given if given and "#" not in given else f"label-{number + 1}"

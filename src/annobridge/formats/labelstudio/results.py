@@ -29,7 +29,7 @@ class Annotation:
     time: datetime | None = None
     score: float | None = None  # of the whole prediction, for regions without their own
     with_scalars: bool = True  # whether values of the whole image are taken; an image has one of each
-    by_control: bool = False  # whether the role of shapes, too, is the control that they are from
+    by_control: bool = False  # whether the role of every label is the control that it is from, by its own name
     seen: set[int] | None = None  # hashes of the ids that labels have; None: labels get ids of their own
 
 
@@ -58,7 +58,9 @@ def add(annotation: Annotation, items: list[int], shapes: Shapes, report: ReadRe
     found = _grouped(annotation, report)
     parents = {region.parent for region in found.values() if region.parent is not None and region.parent in found}
     numbers = {parent: number for number, parent in enumerate(sorted(parents), 1)}
-    parted: dict[str, list[_Region]] = {}  # the regions of the points, or the rings, of one label, by its id
+    parted: dict[
+        tuple[str, str], list[_Region]
+    ] = {}  # the regions of the points or rings of one label, by that and its id
     for id_, region in found.items():
         if region.shape is None:
             _add_answers(annotation, region, id_, items, shapes, report)
@@ -71,8 +73,8 @@ def add(annotation: Annotation, items: list[int], shapes: Shapes, report: ReadRe
             parted.setdefault(whole, []).append(region)
         else:
             _add_region(annotation, region, id_, items, shapes, report)
-    for id_, parts in parted.items():
-        add_parts = _add_points if "keypoints" in _own(parts[0].result) else _add_rings
+    for (what, id_), parts in parted.items():
+        add_parts = _add_points if what == "keypoints" else _add_rings
         add_parts(annotation, parts, id_, items, shapes, report)
 
 
@@ -140,14 +142,16 @@ def _add_region(
         shapes.add(item, kind, name, place=place, **values, **common)
 
 
-def _whole_of(id_: str, region: _Region) -> str | None:
-    """The id of the label that a region is a part of; ``None`` if it is a label by itself. A copy that a person made of a part has
-    an id of its own, and is.
+def _whole_of(id_: str, region: _Region) -> tuple[str, str] | None:
+    """Of a region that is a part of a label: what it is a part as, and the label's id. ``None`` of one that is a label by itself,
+    as a copy that a person made of a part, which has an id of its own.
     """
     own = _own(region.result)
-    part = own.get("keypoints") or own.get("part")
-    whole = part.get("of") if isinstance(part, dict) else None
-    return whole if isinstance(whole, str) and (id_ == whole or id_.startswith(f"{whole}-")) else None
+    for what in ("keypoints", "part"):
+        whole = own[what].get("of") if isinstance(own.get(what), dict) else None
+        if isinstance(whole, str) and (id_ == whole or id_.startswith(f"{whole}-")):
+            return what, whole
+    return None
 
 
 def _add_rings(
@@ -158,10 +162,7 @@ def _add_rings(
     if item is None:
         report.skip(place, "its image is not in the task")
         return
-    read = [
-        _columns_of(part)
-        for part in sorted(parts, key=lambda part: str(_own(part.result)["part"].get("number")).zfill(9))
-    ]
+    read = [_columns_of(part) for part in sorted(parts, key=_place_in_label)]
     wrong = next((columns for columns in read if isinstance(columns, str)), None)
     found = [columns for columns in read if not isinstance(columns, str)]
     if wrong is not None:
@@ -174,6 +175,11 @@ def _add_rings(
         joined.attributes |= part.attributes
     name = joined.classes[0] if joined.classes else None
     shapes.add(item, kind, name, place=place, **(values | {"points": points}), **_common(annotation, joined, id_))
+
+
+def _place_in_label(part: _Region) -> int:
+    number = _own(part.result)["part"].get("number")
+    return number if isinstance(number, int) else 0
 
 
 def _columns_of(region: _Region) -> regions.Columns | str:
@@ -224,7 +230,7 @@ def _add_answers(
             report.skip(place, "the region that it is about is not there, or not named")
             continue
         control = str(result.get("from_name") or kind)
-        role = field_name("_".join(filter(None, (annotation.role, control))))
+        role = control if annotation.by_control else field_name("_".join(filter(None, (annotation.role, control))))
         texts = answers.names(kind, value) if kind in ("choices", "taxonomy") else []
         if texts and not _own(result).get("scalar"):
             common = _common_answer(annotation, result, id_, role)

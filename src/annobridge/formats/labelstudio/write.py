@@ -11,7 +11,7 @@ from ..common.export import ExportData
 from ..common.fidelity import NOTHING
 from ..common.paint import attributes_of
 from ..common.single_rings import single_rings
-from .encode import CONTROL, TYPES, Region, answer, answers_of, result, size_of, values_of, with_own
+from .encode import CONTROL, TYPES, Region, answer, answers_of, region_id, result, size_of, values_of, with_own
 from .label_config import IMAGE, SHAPES, clean, controls_of, text_of
 from .tasks import PREDICTIONS
 
@@ -125,7 +125,7 @@ def _results(
             control = _control_of(value) or "textarea"
             own: dict[str, Any] = {"scalar": True} if control == "choices" else {}  # else it would be a class
             own |= {"label": row["label"]} if row["label"] else {}
-            made = result(row, _region_id(row, number), row["field"], control) | {"value": answer(control, value)}
+            made = result(row, region_id(row, number), row["field"], control) | {"value": answer(control, value)}
             yield with_own(made, own | _kept(_attributes(row)))
         elif row["kind"] in CONTROL:
             regions = list(_regions(row, number, size, survey))
@@ -139,7 +139,7 @@ def _choices(rows: list[dict[str, Any]]) -> Iterator[Region]:
     for number, row in enumerate(rows):
         if row["kind"] != "classification" or not row["label"]:
             continue
-        attributes, id_ = _attributes(row), _region_id(row, number)
+        attributes, id_ = _attributes(row), region_id(row, number)
         if not attributes and row["confidence"] is None:
             plain.setdefault(row["field"], (id_, []))[1].append(row["label"])
             continue
@@ -154,7 +154,7 @@ def _regions(row: dict[str, Any], number: int, size: Mapping[str, Any], survey: 
     control = CONTROL[row["kind"]]
     classes = {TYPES[control]: [row["label"]] if row["label"] else []}
     attributes = _attributes(row)
-    base = _region_id(row, number)
+    base = region_id(row, number)
     for at, (value, own) in enumerate(values_of(row, size, base, single_rings)):
         id_ = base if at == 0 else f"{base}-{at + 1}"
         answers = attributes if at == 0 or "keypoints" in own else {}
@@ -178,9 +178,3 @@ def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
 def _kept(attributes: dict[str, Any]) -> dict[str, Any]:
     """Attributes of a label that no control asks for, for its ``meta``."""
     return {"attributes": attributes} if attributes else {}
-
-
-def _region_id(row: Mapping[str, Any], number: int) -> str:
-    """An id of a region. Label Studio cuts ids at ``#``, and makes ids of its own where there are none."""
-    given = str(row["label_id"] or "")
-    return given if given and "#" not in given else f"label-{number + 1}"

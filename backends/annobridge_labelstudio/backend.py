@@ -1,0 +1,135 @@
+"""The backend: a run is a project, or a part of one, and each of its images is a task there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend.kit import attribute_type, value_types
+from annobridge.core.schema import LabelSchema
+from annobridge.exceptions import Gone
+from annobridge.formats.labelstudio.label_config import parse
+
+from . import codec, download, upload
+from .api import Api, connect
+from .config import LabelStudioConfig
+from .layout import SHAPED, Layout
+
+
+class LabelStudioBackend(AnnotationBackend):
+    """Label Studio, by its REST API. Images only."""
+
+    name = "labelstudio"
+    Config = LabelStudioConfig
+    config: LabelStudioConfig
+    capabilities = Capabilities(
+        label_types=SHAPED | {"classification", "classifications", "scalar"},
+        scalar_types=frozenset({"str", "int", "float", "bool"}),
+        attribute_types=frozenset({"text", "int", "float", "number", "checkbox", "select", "radio", "list"}),
+        values_required=frozenset({"select", "radio"}),
+        attributed_types=SHAPED,
+        class_attributes=True,
+        status=True,
+        reviewed=True,
+        editor_limits={
+            "polygons": "a polygon of several parts is a region for each, and new ones have one part.",
+            "polylines": "new ones are drawn as polygons, whose first and last points are joined.",
+            "keypoints": "each point is a region, and a new one is a label of one point.",
+        },
+    )
+
+    def __init__(self, config: LabelStudioConfig) -> None:
+        super().__init__(config)
+        self._checked = False
+
+    @cached_property
+    def _api(self) -> Api:
+        return Api(connect(self.config))
+
+    def close(self) -> None:
+        """Close the connections."""
+        if "_api" in self.__dict__:
+            self._api.http.close()
+
+    @property
+    def needs_whole_files(self) -> bool:
+        """Only what is uploaded is read."""
+        return self.config.media == "upload"
+
+    def _layout(self, schema: LabelSchema, scalars: Mapping[str, set[type]]) -> Layout:
+        return Layout(schema, self.config.controls, {name: attribute_type(types) for name, types in scalars.items()})
+
+    # --- checks -----------------------------------------------------------------------------------------------------
+
+    def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:
+        """Log in, and compare the schema with the project that is to be joined, and the images with the options."""
+        self._api.check_login()
+        layout = self._layout(schema, {})
+        project = upload.joined(self._api, self.config)
+        problems = [*layout.problems(), *upload.address_problems(samples, self.config)]
+        return [*problems, *(layout.misfits(parse(project["label_config"]), project["title"]) if project else ())]
+
+    def check_task(self, task: Task) -> Iterable[str]:
+        """Values that Label Studio would not give back as they are."""
+        layout = self._layout(task.schema, value_types(task))
+        project = upload.project_of(self._api, self.config, task.name)
+        return codec.misfits(task, layout, parse(layout.config() if project is None else project["label_config"]))
+
+    # --- the work ---------------------------------------------------------------------------------------------------
+
+    def upload(self, task: Task) -> Receipt:
+        """Make those tasks of Label Studio that are not there yet."""
+        return upload.upload(self._api, self.config, task, self._layout(task.schema, value_types(task)))
+
+    def download(self, receipt: Receipt) -> Download:
+        """The labels of the annotation of each image that counts."""
+        return download.download(self._api, self.config, receipt)
+
+    def status(self, receipt: Receipt) -> Status:
+        """How many images people have annotated, as far as the list of tasks says."""
+        state = receipt.state
+        tasks = [
+            t for t in self._api.tasks(state["project"], download.name_of(receipt)) if str(t["id"]) in state["tasks"]
+        ]
+        if state["tasks"] and not tasks:
+            raise Gone(f"The tasks of the project {state['project']} are not in Label Studio any more.")
+        counts = Counter(download.state_of(t, state) for t in tasks)
+        reviewed = counts[download.ANNOTATED]
+        mark = " ".join(map(str, (max((t["updated_at"] for t in tasks), default=""), len(tasks))))
+        return Status(
+            "finished" if reviewed == len(tasks) else "annotation", dict(counts), reviewed=reviewed, mark=mark
+        )
+
+    def editor_url(self, receipt: Receipt) -> str | None:
+        """The page with the tasks of the project."""
+        return f"{self._api.http.url}/projects/{receipt.state['project']}/data"
+
+    def find(self, task_name: str) -> Mapping[str, Any] | None:
+        """The tasks that an unanswered upload left."""
+        project = upload.project_of(self._api, self.config, task_name)
+        if project is None:
+            return None
+        tasks = upload.sent(self._api, project["id"], task_name)
+        return (
+            {"project": project["id"], "own": self.config.project is None, "tasks": tasks}
+            if tasks or not self.config.project
+            else None
+        )
+
+    def delete(self, receipt: Receipt) -> None:
+        """Delete the tasks, and with its last tasks the project, if a run made it. One that was adopted stays."""
+        state = receipt.state
+        if not state.get("adopted"):
+            self._api.delete_tasks(state["project"], [int(number) for number in state["tasks"]])
+            if state["own"] and upload.is_empty(self._api, state["project"]):
+                self._api.delete_project(state["project"])
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The id of the project."""
+        return frozenset([str(receipt.state["project"])] if "project" in receipt.state else [])

@@ -1,0 +1,234 @@
+"""Labels as results of Label Studio, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.backend import Task
+from annobridge.backend.kit import value_problem
+from annobridge.core import attributes
+from annobridge.core.arrays import as_array, as_mask, choose, equal, map_distinct, replace_values
+from annobridge.core.checks.problems import rows_problem
+from annobridge.core.geometry import mask_box
+from annobridge.core.json_values import same
+from annobridge.core.labels import ATTRIBUTE, REMOTE
+from annobridge.core.rows import VALUE_TYPES
+from annobridge.core.schema import Attribute
+from annobridge.formats.common.items import Shapes
+from annobridge.formats.common.paint import attributes_of
+from annobridge.formats.common.report import ReadReport
+from annobridge.formats.labelstudio import answers, results
+from annobridge.formats.labelstudio.encode import (
+    CONTROL,
+    TYPES,
+    Region,
+    answer,
+    answers_of,
+    region_id,
+    result,
+    values_of,
+    with_own,
+)  # fmt: skip
+from annobridge.formats.labelstudio.label_config import Controls
+
+from .layout import SHAPED, Layout, typed
+
+_ONE = {"classification", "scalar"}  # the types with one label for each image, known by their control
+_AS = {
+    ("polylines", "polygon"): "polyline",
+    ("segmentation", "mask"): "segmentation",
+    ("scalar", "classification"): "scalar",
+}
+_OURS = {"meta", "group", "score"}  # what the reader of results makes attributes of, and no control asks for
+_LARGEST = 1 << 53
+_BETWEEN = "\n"  # of a control and a class in a remote id
+
+
+class Encoded(NamedTuple):
+    """The labels of an image: their results, and the id of each label by the id that it is known by when it comes back."""
+
+    results: list[Region]
+    label_ids: dict[str, str]
+
+
+def encode(rows: Iterable[dict[str, Any]], layout: Layout, found: Controls, size: Mapping[str, Any]) -> Encoded:
+    """The labels of one image.
+
+    Args:
+        rows: of ``LABELS``.
+        layout: of the run.
+        found: the controls of the project.
+        size: of the image, as ``size_of`` has it.
+    """
+    made = Encoded([], {})
+    chosen: dict[str, Region] = {}  # by the control of classes of the image
+    image = next(iter(found.images))
+    for number, row in enumerate(rows):
+        spec, control, id_ = layout.schema.fields[row["field"]], layout.control(row["field"]), region_id(row, number)
+        if spec.type in SHAPED:
+            made.results.extend(_regions(row, id_, layout, found, size, image))
+        elif spec.type == "scalar":
+            tag = found.tags[control]
+            value = answer(tag, json.loads(row["value"]))
+            made.results.append(result(row, id_, control, tag, image) | {"value": value})
+            id_ = control
+        else:
+            if control not in chosen:
+                chosen[control] = result(row, id_, control, "choices", image) | {"value": {"choices": []}}
+                made.results.append(chosen[control])
+            chosen[control]["value"]["choices"].append(row["label"])
+            id_ = control if spec.type in _ONE else f"{control}{_BETWEEN}{row['label']}"
+        made.label_ids.setdefault(id_, row["label_id"])
+    return made
+
+
+def _regions(
+    row: dict[str, Any], id_: str, layout: Layout, found: Controls, size: Mapping[str, Any], image: str
+) -> Iterator[Region]:
+    type_ = TYPES[CONTROL[row["kind"]]]
+    asked = {}
+    for name, value in attributes_of(row).items():
+        if value != []:  # which Label Studio does not know from none
+            control = layout.control(row["field"], name)
+            asked[control] = found.tags[control], value
+    for at, (value, own) in enumerate(values_of(row, size, id_, lambda row: row["points"], joined=True)):
+        part = id_ if at == 0 else f"{id_}-{at + 1}"
+        region = {**result(row, part, layout.control(row["field"]), type_, image), **size}
+        region["value"] = {**value, type_: [row["label"]] if row["label"] else []}
+        yield with_own(region, own)
+        yield from answers_of(region, asked if at == 0 else {})
+
+
+def read(
+    given: list[Any],
+    item: int,
+    place: str,
+    shapes: Shapes,
+    report: ReadReport,
+    who: str | None = None,
+    time: datetime | None = None,
+) -> None:
+    """Read the results of one annotation into ``SHAPES``, whose roles are controls, as labels of the image with a number."""
+    one = results.Annotation(given, place, annotator=who, time=time, by_control=True, seen=set())
+    results.add(one, [item], shapes, report)
+
+
+def decode(shapes: pa.Table, sample_ids: pa.Array, layout: Layout) -> pa.Table:
+    """``SHAPES``, whose roles are controls, as ``REMOTE``. Labels of controls that are not ours are in a field called as these."""
+    rows = shapes.combine_chunks()
+    control, kind = as_array(rows["role"]), as_array(rows["kind"])
+    types = map_distinct(control, lambda c: layout.fields[c].type if c in layout.fields else "", pa.string())
+    field = map_distinct(control, lambda c: layout.fields[c].name if c in layout.fields else c, pa.string())
+    for (type_, before), after in _AS.items():
+        kind = pc.if_else(pa.array(equal(types, type_) & equal(kind, before)), after, kind)
+    label, line = as_array(rows["label"]), equal(kind, "polyline")
+    value = _scalars(field, label, as_array(rows["value"]), equal(kind, "scalar"), layout)
+    whole = as_mask(pc.is_in(kind, pa.array(["classification", "scalar"])))
+    one = as_mask(pc.is_in(types, pa.array(sorted(_ONE))))
+    of_class = pc.binary_join_element_wise(control, pc.fill_null(label, ""), _BETWEEN)
+    of_region = pc.coalesce(
+        rows["label_id"], pc.binary_join_element_wise(rows["place"], pc.fill_null(label, ""), _BETWEEN)
+    )
+    columns = {
+        "sample_id": sample_ids.take(rows["item"]), "field": field, "kind": kind, "value": value,
+        "remote_id": pc.if_else(pa.array(whole & one), control, pc.if_else(pa.array(whole), of_class, as_array(of_region))),
+        "label": pc.if_else(equal(kind, "scalar"), None, label),
+        "filled": pc.if_else(line, False, as_array(rows["filled"])),
+        "bounding_box": _boxes(rows, equal(kind, "mask")),
+        "attributes": _attributes(rows["attributes"], layout), "label_id": pa.nulls(len(rows), pa.string()),
+    }  # fmt: skip
+    return pa.Table.from_arrays(
+        [columns[f.name].cast(f.type) if f.name in columns else _column(rows, f) for f in REMOTE], schema=REMOTE
+    )
+
+
+def _column(rows: pa.Table, field: pa.Field) -> pa.Array:
+    return (
+        as_array(rows[field.name]).cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(len(rows), field.type)
+    )
+
+
+def _boxes(rows: pa.Table, of_masks: np.ndarray) -> pa.Array:
+    """The boxes of labels; those of masks are around their pixels."""
+    boxes, at = as_array(rows["bounding_box"]), np.flatnonzero(of_masks)
+    if not len(at):
+        return boxes
+    around = dict(zip(at.tolist(), (mask_box(rle) for rle in rows["mask"].take(pa.array(at)).to_pylist()), strict=True))
+    return choose(of_masks, pa.array([around.get(n) for n in range(len(rows))], boxes.type), boxes)
+
+
+def _scalars(field: pa.Array, label: pa.Array, value: pa.Array, where: np.ndarray, layout: Layout) -> pa.Array:
+    """The values of scalars, in the types of their fields; a choice is the label of its row."""
+    at = np.flatnonzero(where)
+    columns = (column.take(pa.array(at)).to_pylist() for column in (field, label, value))
+    texts = [
+        typed(layout.scalar(name), choice if text is None else json.loads(text))
+        if name in layout.schema.fields
+        else text
+        for name, choice, text in zip(*columns, strict=True)
+    ]
+    return replace_values(value, at, pa.array(texts, pa.string()))
+
+
+def _attributes(column: pa.ChunkedArray, layout: Layout) -> pa.ListArray:
+    """Attributes that are called after controls, with the names and types of the schema."""
+    rows, flat = attributes.flattened(column)
+    kept = as_mask(pc.invert(pc.is_in(flat.field("name"), pa.array(sorted(_OURS - layout.attributes.keys())))))
+    rows, flat = rows[kept], flat.filter(pa.array(kept))
+    names, values = flat.field("name"), flat.field("value")
+
+    def as_typed(both: str) -> str:
+        name, _, text = both.partition(_BETWEEN)
+        return typed(layout.attributes[name], json.loads(text)) if name in layout.attributes else text
+
+    texts = map_distinct(pc.binary_join_element_wise(names, values, _BETWEEN), as_typed, pa.string())
+    types = map_distinct(texts, lambda text: VALUE_TYPES.get(type(json.loads(text)), "json"), pa.string())
+    known = map_distinct(names, lambda n: layout.attributes[n].name if n in layout.attributes else n, pa.string())
+    made = pa.StructArray.from_arrays([known, types, texts], fields=list(ATTRIBUTE))
+    return attributes.build(rows, made, len(column))
+
+
+def misfits(task: Task, layout: Layout, found: Controls) -> Iterator[str]:
+    """Values of labels that would come back as others, and labels without a place, a sentence each."""
+    labels = task.labels.combine_chunks()
+    for spec in task.schema.fields.values():
+        rows = labels.filter(pa.array(equal(labels["field"], spec.name)))
+        if spec.type == "scalar":
+            yield from value_problem(
+                spec.name, None, rows["value"], _misfit(found.tags[layout.control(spec.name)], layout.scalar(spec.name))
+            )
+        for one in spec.definitions() if spec.type in SHAPED else ():
+            texts = attributes.values(rows["attributes"], one.name)
+            control = layout.control(spec.name, one.name)
+            yield from value_problem(spec.name, one.name, texts, _misfit(found.tags[control], one))
+    sizes = task.samples.filter(pc.or_(pc.is_null(task.samples["width"]), pc.is_null(task.samples["height"])))
+    unknown = as_mask(pc.is_in(labels["sample_id"], value_set=as_array(sizes["sample_id"])))
+    yield from rows_problem(
+        labels, unknown, "on images of unknown size, which Label Studio needs; set their width and height."
+    )
+
+
+def _misfit(tag: str, attribute: Attribute) -> Callable[[str], str | None]:
+    """Says of a JSON text why it would not come back from a control; ``None`` if it would."""
+
+    def misfit(text: str) -> str | None:
+        value = json.loads(text)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if tag in ("number", "rating") and not is_number:
+            return "is no number"
+        if is_number and abs(value) > _LARGEST:
+            return "is larger than the page of Label Studio can hold"
+        back = answers.attribute(tag, answer(tag, value))
+        survives = value == [] or (back is not None and same(json.loads(typed(attribute, back)), value))
+        return None if survives else "would come back as another"
+
+    return misfit

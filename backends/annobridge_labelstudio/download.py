@@ -1,0 +1,124 @@
+"""Loading: the annotation of each image that counts, as labels, and what people have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from annobridge.backend import Download, Receipt
+from annobridge.core.labels import REMOTE, REVIEWED
+from annobridge.exceptions import Gone
+from annobridge.formats.common.items import Shapes
+from annobridge.formats.common.report import ReadReport
+from annobridge.formats.labelstudio.tasks import time_of
+
+from . import codec
+from .api import Api, Json
+from .choice import Candidate, choose
+from .config import LabelStudioConfig
+from .layout import Layout
+
+ANNOTATED, SKIPPED, TO_DO = "annotated", "skipped", "to do"  # the states of an image
+
+
+def name_of(receipt: Receipt) -> str | None:
+    """The name under which the tasks of a receipt were sent; ``None`` if others made them."""
+    return None if receipt.state.get("adopted") else receipt.task
+
+
+def state_of(task: Json, state: Mapping[str, Any]) -> str:
+    """What people have done with a task. A push of ours is not their work."""
+    ours = state.get("pushed", {}).get(str(task["id"])) == task["updated_at"]
+    sent_as_annotation = not state.get("predictions") and not state.get("adopted")
+    if task["total_annotations"] and not ours and (task["updated_by"] or not sent_as_annotation):
+        return ANNOTATED
+    return SKIPPED if task["cancelled_annotations"] and not task["total_annotations"] else TO_DO
+
+
+def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
+    """All labels of a task now."""
+    state, baseline = receipt.state, receipt.baseline
+    people, layout, shapes, report = api.users(), Layout.from_state(state), Shapes(), ReadReport()
+    has_labels = set(baseline["sample_id"].to_pylist())
+    region_ids: dict[str, set[str]] = {}  # by sample that is answered for
+    reviewed: list[Json] = []
+    for task in _of_receipt(api, receipt):
+        sample = state["tasks"][str(task["id"])]
+        chosen, results = _chosen(task, sample, people, config, report)
+        done = state_of(task, state)
+        by, time = (chosen.annotator, chosen.updated) if chosen and done == ANNOTATED else (None, None)
+        reviewed.append({"sample_id": sample, "reviewed": done == ANNOTATED, "state": done, "by": by, "time": time})
+        if results is None and sample in has_labels:
+            report.note("images have no annotation that counts; their labels stay as they are")
+            continue
+        codec.read(results or [], len(region_ids), f"task {task['id']}", shapes, report, by, time)
+        region_ids[sample] = {str(one.get("id")) for one in results or () if isinstance(one, dict)}
+    if state["tasks"] and not reviewed:
+        raise Gone(f"The tasks of the project {state['project']} are not in Label Studio any more.")
+    report.note(
+        "images are not in Label Studio any more; their labels stay as they are", len(state["tasks"]) - len(reviewed)
+    )
+    samples = pa.array(list(region_ids), pa.string())
+    labels = codec.decode(shapes.take(), samples, layout)
+    return Download(
+        pa.concat_tables([labels, _unreadable(baseline, labels, region_ids)]), samples, tuple(report.notes()),
+        reviewed=pa.Table.from_pylist(reviewed, schema=REVIEWED),
+    )  # fmt: skip
+
+
+def _of_receipt(api: Api, receipt: Receipt) -> Iterator[Json]:
+    """The tasks of a receipt that are there, each once: pages move when somebody deletes a task meanwhile."""
+    seen: set[int] = set()
+    for task in api.tasks(receipt.state["project"], name_of(receipt), labels=True):
+        if str(task["id"]) in receipt.state["tasks"] and task["id"] not in seen:
+            seen.add(task["id"])
+            yield task
+
+
+def _chosen(
+    task: Json, sample: str, people: Mapping[int, str], config: LabelStudioConfig, report: ReadReport
+) -> tuple[Candidate | None, list[Any] | None]:
+    """The annotation of a task that counts, and its results; those of a prediction where nobody has annotated anything. The
+    report is told of others.
+    """
+    report.note("drafts, which nobody submitted, were left out", len(task["drafts"]))
+    candidates = {}
+    for one in task["annotations"]:
+        candidate = _candidate(task["id"], sample, one, people)
+        if one["was_cancelled"]:
+            report.skip(_named(candidate), "its annotator skipped the image")
+        elif config.only_annotators and candidate.annotator not in config.only_annotators:
+            report.skip(_named(candidate), "its annotator is not one of only_annotators")
+        else:
+            candidates[candidate] = one["result"]
+    chosen = choose(list(candidates), config.which)
+    if chosen is not None:
+        for other in candidates.keys() - {chosen}:
+            report.skip(
+                f"{_named(other)}; {_named(chosen)} was taken",
+                f"of an image, the annotation that is its {config.which} counts",
+            )
+        return chosen, candidates[chosen]
+    predictions = task["predictions"] if not task["annotations"] else []
+    return None, predictions[0]["result"] if predictions else None
+
+
+def _candidate(task: int, sample: str, one: Json, people: Mapping[int, str]) -> Candidate:
+    who = one["updated_by"] or one["completed_by"]
+    annotator = people.get(who, str(who)) if who is not None else None
+    created, updated = time_of(one["created_at"]), time_of(one["updated_at"])
+    return Candidate(task, sample, one["id"], annotator, created, updated, one["ground_truth"])
+
+
+def _named(one: Candidate) -> str:
+    return f"annotation {one.annotation_id} of task {one.task_id}, by {one.annotator or 'nobody'}"
+
+
+def _unreadable(baseline: pa.Table, labels: pa.Table, region_ids: Mapping[str, set[str]]) -> pa.Table:
+    """The labels that were sent and whose regions are there, but cannot be read: they stay as they are, and are not deleted."""
+    read = set(zip(labels["sample_id"].to_pylist(), labels["remote_id"].to_pylist(), strict=True))
+    sent = list(zip(baseline["sample_id"].to_pylist(), baseline["remote_id"].to_pylist(), strict=True))
+    kept = [key not in read and key[1] in region_ids.get(key[0], ()) for key in sent]
+    return baseline.select(REMOTE.names).filter(pa.array(kept, pa.bool_())).cast(REMOTE)

@@ -1,0 +1,53 @@
+"""The contract tests of the Label Studio backend. They also run against a real server if one is named: see
+``tests/labelstudio_servers.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests import labelstudio_servers
+from tests.contract.labelstudio_hands import Editor
+from tests.labelstudio_servers import Server
+
+from annobridge.bridge.results import AnnotationResults
+from annobridge.testing import BackendContract, Tool
+from annobridge_labelstudio import LabelStudioBackend
+
+
+class _Laws(BackendContract):
+    backend = LabelStudioBackend
+    any_class = True
+    server: Server
+
+    def options(self) -> Mapping[str, Any]:
+        return self.server.options()
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        return Editor(self.server, results)
+
+    def image(self, results: AnnotationResults, sample_id: str) -> bytes:
+        task = self.server.call("GET", f"/api/tasks/{Editor(self.server, results).task_of(sample_id)}")
+        return self.server.send("GET", task["data"]["image"]).content
+
+
+class _Predictions(_Laws):
+    """Labels are sent as predictions, which people correct and submit."""
+
+    def options(self) -> Mapping[str, Any]:
+        return {**super().options(), "as_predictions": True}
+
+
+if labelstudio_servers.HAS_REAL:
+
+    class _Real:
+        @pytest.fixture(autouse=True)
+        def _server(self) -> Iterator[None]:
+            with labelstudio_servers.real() as self.server:
+                yield
+
+    class TestReal(_Real, _Laws): ...
+
+    class TestRealPredictions(_Real, _Predictions): ...
