@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import requests
+from tests.doubles.labelstudio import server
+
+from annobridge_labelstudio.api import Api
 
 _NAMES = {name: f"ANNOBRIDGE_TEST_LABELSTUDIO_{name}" for name in ("URL", "TOKEN", "EMAIL", "PASSWORD")}
 GIVEN = {name: os.environ.get(variable, "") for name, variable in _NAMES.items()}
@@ -44,16 +48,25 @@ class Server:
 
 
 @contextmanager
+def double() -> Iterator[Server]:
+    """A double."""
+    with server.running() as made:
+        yield Server(made.url, server.TOKEN, made)
+
+
+@contextmanager
 def real() -> Iterator[Server]:
-    """The server that the environment names, without the projects that a test leaves."""
-    server = Server(GIVEN["URL"], GIVEN["TOKEN"])
-    before = _projects(server)
+    """The server that the environment names; the projects that are made there meanwhile are deleted."""
+    real, made, create = Server(GIVEN["URL"], GIVEN["TOKEN"]), list[int](), Api.create_project
+
+    def note(api: Api, *arguments: Any) -> dict[str, Any]:
+        project = create(api, *arguments)
+        made.append(project["id"])
+        return project
+
     try:
-        yield server
+        with patch.object(Api, "create_project", note):
+            yield real
     finally:
-        for number in _projects(server) - before:
-            server.send("DELETE", f"/api/projects/{number}/")
-
-
-def _projects(server: Server) -> set[int]:
-    return {project["id"] for project in server.call("GET", "/api/projects?page_size=10000&include=id")["results"]}
+        for number in made:
+            real.send("DELETE", f"/api/projects/{number}/")

@@ -36,7 +36,7 @@ _TASK = {
     "cancelled_annotations": int,
     "updated_by": list,
 }
-_PERSON = int | None
+_PERSON = ({"id": int}, int, None)
 _ANNOTATION = {
     "id": int, "result": list, "was_cancelled": bool, "ground_truth": bool, "created_at": str, "updated_at": str,
     "completed_by": _PERSON, "updated_by": _PERSON,
@@ -106,11 +106,18 @@ class Api:
 
     # --- projects ---------------------------------------------------------------------------------------------------
 
-    def projects(self) -> Iterator[Json]:
-        """Id, title and description of all projects."""
+    def projects(self) -> list[Json]:
+        """Id, title and description of all projects. Others make and delete some meanwhile: then all are read again."""
         shape = {"id": int, "title": str, "description": str | None}
         given = {"include": "id,title,description"}
-        return self.http.pages("/api/projects", given, items="results", size=100, by=PageNumbers(), expect=shape)
+        for is_last in (False, False, True):
+            try:
+                pages = self.http.pages("/api/projects", given, items="results", by=PageNumbers(), expect=shape)
+                return list(pages)
+            except Broken:
+                if is_last:
+                    raise
+        raise AssertionError
 
     def project(self, number: int) -> Json:
         """A project. Raises ``Gone``."""
@@ -169,7 +176,11 @@ class Api:
 
     def tasks(self, project: int, name: str | None, *, labels: bool = False) -> Iterator[Json]:
         """The tasks of a project that were sent under a name, or all; with annotations, predictions and drafts, if asked."""
-        given: Json = {"project": project, **({"fields": "all"} if labels else {"include": _BRIEF})}
+        given: Json = {
+            "project": project,
+            "resolve_uri": "false",
+            **({"fields": "all"} if labels else {"include": _BRIEF}),
+        }
         if name is not None:
             wanted = {"filter": f"filter:tasks:data.{TASK}", "operator": "equal", "type": "String", "value": name}
             given["query"] = json.dumps({"filters": {"conjunction": "and", "items": [wanted]}})
@@ -202,7 +213,7 @@ class Api:
         self.http.send("POST", f"/api/tasks/{task}/annotations/?project={project}", json={"result": results})
 
 
-_BRIEF = "id,data,updated_at,total_annotations,cancelled_annotations,updated_by"
+_BRIEF = "id,data,updated_at,total_annotations,total_predictions,cancelled_annotations,updated_by"
 
 
 def _limited(tasks: Iterable[Json]) -> Iterator[list[bytes]]:
@@ -220,13 +231,11 @@ def _limited(tasks: Iterable[Json]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def only(what: str, found: Sequence[Json], wanted: str) -> Json:
-    """The one that was found. Raises ``Rejected`` for none and for several."""
+def named(api: Api, wanted: str) -> Json:
+    """The project with an id or a title. Raises ``Rejected`` if there is none, or several have the title."""
+    projects = api.projects()
+    found = [p for p in projects if str(p["id"]) == wanted] or [p for p in projects if p["title"] == wanted]
     if len(found) != 1:
-        why = (
-            f"{len(found)} {what}s are called so; give the id of one"
-            if found
-            else "there is none, or not for this token"
-        )
-        raise Rejected(f"labelstudio: the {what} {wanted!r} cannot be used: {why}.")
-    return found[0]
+        why = f"{len(found)} are called so; give the id of one" if found else "there is none, or not for this token"
+        raise Rejected(f"labelstudio: the project {wanted!r} cannot be used: {why}.")
+    return api.project(found[0]["id"])

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend import (
+    AnnotationBackend,
+    Capabilities,
+    Download,
+    Edits,
+    FoundTask,
+    Pushed,
+    Receipt,
+    Status,
+    Task,
+)
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone
+from annobridge.formats.labelstudio import codec
 from annobridge.formats.labelstudio.label_config import parse
+from annobridge.formats.labelstudio.layout import SHAPED, Layout
 
-from . import codec, download, upload
-from .api import Api, connect
+from . import adoption, download, push, upload
+from .api import Api, connect, named
 from .config import LabelStudioConfig
-from .layout import SHAPED, Layout
 
 
 class LabelStudioBackend(AnnotationBackend):
@@ -36,16 +47,14 @@ class LabelStudioBackend(AnnotationBackend):
         class_attributes=True,
         status=True,
         reviewed=True,
+        push=True,
+        adopt=True,
         editor_limits={
             "polygons": "a polygon of several parts is a region for each, and new ones have one part.",
             "polylines": "new ones are drawn as polygons, whose first and last points are joined.",
             "keypoints": "each point is a region, and a new one is a label of one point.",
         },
     )
-
-    def __init__(self, config: LabelStudioConfig) -> None:
-        super().__init__(config)
-        self._checked = False
 
     @cached_property
     def _api(self) -> Api:
@@ -70,7 +79,7 @@ class LabelStudioBackend(AnnotationBackend):
         """Log in, and compare the schema with the project that is to be joined, and the images with the options."""
         self._api.check_login()
         layout = self._layout(schema, {})
-        project = upload.joined(self._api, self.config)
+        project = named(self._api, self.config.project) if self.config.project else None
         problems = [*layout.problems(), *upload.address_problems(samples, self.config)]
         return [*problems, *(layout.misfits(parse(project["label_config"]), project["title"]) if project else ())]
 
@@ -78,7 +87,9 @@ class LabelStudioBackend(AnnotationBackend):
         """Values that Label Studio would not give back as they are."""
         layout = self._layout(task.schema, value_types(task))
         project = upload.project_of(self._api, self.config, task.name)
-        return codec.misfits(task, layout, parse(layout.config() if project is None else project["label_config"]))
+        return codec.misfits(
+            task.labels, task.samples, layout, parse(layout.config() if project is None else project["label_config"])
+        )
 
     # --- the work ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +139,23 @@ class LabelStudioBackend(AnnotationBackend):
             self._api.delete_tasks(state["project"], [int(number) for number in state["tasks"]])
             if state["own"] and upload.is_empty(self._api, state["project"]):
                 self._api.delete_project(state["project"])
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels in the annotations that count."""
+        found = parse(self._api.project(receipt.state["project"])["label_config"])
+        return push.push(self._api, self.config, receipt, edits, found)
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterable[FoundTask]:
+        """Projects, by id or title."""
+        return adoption.find(self._api, tasks or [project or ""])
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt for a project that others have made."""
+        return adoption.adopt(found, self.config, schema, sample_ids)
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """An image, as the server has it."""
+        return adoption.read_media(self._api, found, number)
 
     @classmethod
     def task_keys(cls, receipt: Receipt) -> frozenset[str]:

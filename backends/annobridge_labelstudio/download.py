@@ -12,13 +12,13 @@ from annobridge.core.labels import REMOTE, REVIEWED
 from annobridge.exceptions import Gone
 from annobridge.formats.common.items import Shapes
 from annobridge.formats.common.report import ReadReport
+from annobridge.formats.labelstudio import codec
+from annobridge.formats.labelstudio.layout import Layout
 from annobridge.formats.labelstudio.tasks import time_of
 
-from . import codec
 from .api import Api, Json
 from .choice import Candidate, choose
 from .config import LabelStudioConfig
-from .layout import Layout
 
 ANNOTATED, SKIPPED, TO_DO = "annotated", "skipped", "to do"  # the states of an image
 
@@ -46,9 +46,9 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
     reviewed: list[Json] = []
     for task in _of_receipt(api, receipt):
         sample = state["tasks"][str(task["id"])]
-        chosen, results = _chosen(task, sample, people, config, report)
+        taken, results = chosen(task, sample, people, config, report)
         done = state_of(task, state)
-        by, time = (chosen.annotator, chosen.updated) if chosen and done == ANNOTATED else (None, None)
+        by, time = (taken.annotator, taken.updated) if taken and done == ANNOTATED else (None, None)
         reviewed.append({"sample_id": sample, "reviewed": done == ANNOTATED, "state": done, "by": by, "time": time})
         if results is None and sample in has_labels:
             report.note("images have no annotation that counts; their labels stay as they are")
@@ -77,7 +77,7 @@ def _of_receipt(api: Api, receipt: Receipt) -> Iterator[Json]:
             yield task
 
 
-def _chosen(
+def chosen(
     task: Json, sample: str, people: Mapping[int, str], config: LabelStudioConfig, report: ReadReport
 ) -> tuple[Candidate | None, list[Any] | None]:
     """The annotation of a task that counts, and its results; those of a prediction where nobody has annotated anything. The
@@ -93,20 +93,21 @@ def _chosen(
             report.skip(_named(candidate), "its annotator is not one of only_annotators")
         else:
             candidates[candidate] = one["result"]
-    chosen = choose(list(candidates), config.which)
-    if chosen is not None:
-        for other in candidates.keys() - {chosen}:
+    taken = choose(list(candidates), config.which)
+    if taken is not None:
+        for other in candidates.keys() - {taken}:
             report.skip(
-                f"{_named(other)}; {_named(chosen)} was taken",
+                f"{_named(other)}; {_named(taken)} was taken",
                 f"of an image, the annotation that is its {config.which} counts",
             )
-        return chosen, candidates[chosen]
+        return taken, candidates[taken]
     predictions = task["predictions"] if not task["annotations"] else []
     return None, predictions[0]["result"] if predictions else None
 
 
 def _candidate(task: int, sample: str, one: Json, people: Mapping[int, str]) -> Candidate:
     who = one["updated_by"] or one["completed_by"]
+    who = who["id"] if isinstance(who, dict) else who  # as a single task has it
     annotator = people.get(who, str(who)) if who is not None else None
     created, updated = time_of(one["created_at"]), time_of(one["updated_at"])
     return Candidate(task, sample, one["id"], annotator, created, updated, one["ground_truth"])

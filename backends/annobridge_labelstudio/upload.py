@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -12,39 +12,26 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Receipt, Task
 from annobridge.backend.uploads import files_of
-from annobridge.core.arrays import as_array, set_columns
+from annobridge.core.arrays import as_array
 from annobridge.exceptions import Broken, Gone, Rejected
-from annobridge.formats.common.items import Shapes
-from annobridge.formats.common.report import ReadReport
-from annobridge.formats.labelstudio.encode import size_of
+from annobridge.formats.labelstudio import codec
 from annobridge.formats.labelstudio.label_config import Controls, parse
+from annobridge.formats.labelstudio.layout import Layout
 
-from . import codec
-from .api import FILE, SAMPLE, TASK, Api, Json, only
+from .api import FILE, SAMPLE, TASK, Api, Json, named
 from .config import LabelStudioConfig
-from .layout import Layout
 
+_TRIES = 4  # to read what is there; between two, what is missing is sent
 MODEL = "annobridge"  # the model version of predictions
 _READ_BY_SERVER = ("http", "https", "s3", "gs", "azure-blob")
-
-
-def joined(api: Api, config: LabelStudioConfig) -> Json | None:
-    """The project that the options name. Raises ``Rejected`` if it does not exist, or its title is not unique."""
-    if config.project is None:
-        return None
-    projects = list(api.projects())
-    found = [p for p in projects if str(p["id"]) == config.project] or [
-        p for p in projects if p["title"] == config.project
-    ]
-    return api.project(only("project", found, config.project)["id"])
 
 
 def project_of(api: Api, config: LabelStudioConfig, task_name: str) -> Json | None:
     """The project of a task: the one that is joined, or the run's own, if it was made already."""
     if config.project is not None:
-        return joined(api, config)
-    found = [p for p in api.projects() if p["description"] == _mark(task_name)]
-    return api.project(min(p["id"] for p in found)) if found else None
+        return named(api, config.project)
+    found = [p["id"] for p in api.projects() if p["description"] == _mark(task_name)]
+    return api.project(min(found)) if found else None
 
 
 def _mark(task_name: str) -> str:
@@ -57,18 +44,24 @@ def _title(task: Task) -> str:
     return f"{task.title} ({run})"[-50:] if len(task.title) + len(run) > 47 else f"{task.title} ({run})"
 
 
-def sent(api: Api, project: int, task_name: str) -> dict[str, str]:
-    """The sample of each task that was sent under a name, by the task's id. A second task of a sample, as a request that was
-    taken for lost may leave, is deleted.
+def sent(api: Api, project: int, task_name: str, labelled: Container[str] = ()) -> dict[str, str]:
+    """The sample of each task that was sent under a name, by the task's id. Deleted are second tasks of a sample, which a request
+    that was taken for lost may leave, and tasks without labels of samples that have some (``labelled``): a busy server may make
+    tasks without their annotations, and answer that all is well.
     """
-    first: dict[str, int] = {}
-    twins = []
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    wrong = []
     for task in api.tasks(project, task_name):
         sample = task["data"].get(SAMPLE)
-        if first.setdefault(sample, task["id"]) != task["id"]:
-            twins.append(task["id"])
-    api.delete_tasks(project, twins)
-    return {str(number): sample for sample, number in first.items()}
+        is_empty = not (task["total_annotations"] or task["cancelled_annotations"] or task["total_predictions"])
+        if sample in seen or (is_empty and sample in labelled):
+            wrong.append(task["id"])
+        else:
+            found[str(task["id"])] = sample
+            seen.add(sample)
+    api.delete_tasks(project, wrong)
+    return found
 
 
 def is_empty(api: Api, project: int) -> bool:
@@ -86,22 +79,26 @@ def upload(api: Api, config: LabelStudioConfig, task: Task, layout: Layout) -> R
     if problems := list(layout.misfits(found, project["title"])):
         raise Rejected("\n  - ".join(["labelstudio: the project does not fit the schema any more:", *problems]))
     made = _encoded(task, layout, found)
-    there = sent(api, project["id"], task.name)
-    missing = sorted(set(task.samples["sample_id"].to_pylist()) - set(there.values()))
-    if missing:
+    samples = task.samples["sample_id"].to_pylist()
+    for tries_left in reversed(range(_TRIES)):
+        there = sent(api, project["id"], task.name, made)
+        missing = sorted(set(samples) - set(there.values()))
+        if not missing:
+            break
+        if not tries_left:
+            raise Broken(
+                f"labelstudio: {len(missing)} of {len(samples)} images are not in the project {project['id']} with their labels, "
+                "although the server took them each time; look at its log, and resume the run when it is less busy."
+            )
         api.import_tasks(project["id"], _tasks(api, config, task, project["id"], found, made, missing))
-        there = sent(api, project["id"], task.name)
-    if set(there.values()) != set(task.samples["sample_id"].to_pylist()):
-        raise Broken(
-            f"labelstudio: {len(there)} of {len(task.samples)} images are in the project {project['id']}; resume the run."
-        )
     state = {
         "project": project["id"],
         "own": config.project is None,
         "tasks": dict(sorted(there.items())),
         **layout.to_state(),
     }
-    baseline = baseline_of(made, layout)
+    label_ids = {(sample, id_): label for sample, one in made.items() for id_, label in one.label_ids.items()}
+    baseline = codec.with_label_ids(codec.decode_all({s: one.results for s, one in made.items()}, layout), label_ids)
     given = as_array(task.labels["label_id"])
     unsent = given.filter(pc.invert(pc.is_in(given, value_set=as_array(baseline["label_id"]))))
     return Receipt(task.name, {**state, "predictions": config.as_predictions}, baseline, unsent)
@@ -109,8 +106,7 @@ def upload(api: Api, config: LabelStudioConfig, task: Task, layout: Layout) -> R
 
 def _encoded(task: Task, layout: Layout, found: Controls) -> dict[str, codec.Encoded]:
     """The labels of each sample that has any."""
-    names = ["sample_id", "width", "height"]
-    sizes = {row["sample_id"]: size_of(row["width"], row["height"]) for row in task.samples.select(names).to_pylist()}
+    sizes = codec.sizes_of(task.samples)
     rows: dict[str, list[Json]] = defaultdict(list)
     for row in task.labels.to_pylist():
         rows[row["sample_id"]].append(row)
@@ -148,17 +144,6 @@ def _tasks(
 
 def _name(path: str) -> str:
     return (urlsplit(path).path if "://" in path else path).rpartition("/")[2]
-
-
-def baseline_of(made: Mapping[str, codec.Encoded], layout: Layout) -> pa.Table:
-    """The labels as they come back while nobody has touched them: what was sent, read as it is read later."""
-    shapes = Shapes()
-    for number, one in enumerate(made.values()):
-        codec.read(one.results, number, "sent", shapes, ReadReport())
-    remote = codec.decode(shapes.take(), pa.array(list(made), pa.string()), layout)
-    keys = zip(remote["sample_id"].to_pylist(), remote["remote_id"].to_pylist(), strict=True)
-    label_ids = pa.array([made[sample].label_ids.get(id_) for sample, id_ in keys], pa.string())
-    return set_columns(remote, label_id=label_ids)
 
 
 def address(path: str, config: LabelStudioConfig) -> str:

@@ -40,7 +40,7 @@ class Editor:
             for one in results:
                 if not self.is_of(one, row):
                     continue
-                if "label" in columns and one["type"] != "choices" or (row["kind"] == "classification"):
+                if ("label" in columns and one["type"] != "choices") or (row["kind"] == "classification"):
                     one["value"][one["type"]] = [
                         columns["label"] if name == row["label"] else name for name in one["value"][one["type"]]
                     ]

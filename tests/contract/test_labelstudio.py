@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partialmethod
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.contract.labelstudio_hands import Editor
 from tests.labelstudio_servers import Server
 
 from annobridge.bridge.results import AnnotationResults
+from annobridge.dataset import Dataset
 from annobridge.testing import BackendContract, Tool
 from annobridge_labelstudio import LabelStudioBackend
 
@@ -21,6 +23,11 @@ class _Laws(BackendContract):
     backend = LabelStudioBackend
     any_class = True
     server: Server
+
+    @pytest.fixture(autouse=True)
+    def _push_over_finished_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever saves an image in Label Studio has finished it, and a push over finished work is to be asked for."""
+        monkeypatch.setattr(Dataset, "push_annotations", partialmethod(Dataset.push_annotations, force=True))
 
     def options(self) -> Mapping[str, Any]:
         return self.server.options()
@@ -38,6 +45,19 @@ class _Predictions(_Laws):
 
     def options(self) -> Mapping[str, Any]:
         return {**super().options(), "as_predictions": True}
+
+
+class _Double:
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with labelstudio_servers.double() as self.server:
+            yield
+
+
+class TestDouble(_Double, _Laws): ...
+
+
+class TestDoublePredictions(_Double, _Predictions): ...
 
 
 if labelstudio_servers.HAS_REAL:

@@ -17,11 +17,11 @@ Those that formats need as well are in ``annobridge.core``. Import them all from
 """
 
 from ...core.checks.problems import rows_problem, value_problem
+from ...core.choice_text import choice_text, choices_text, plain
 from ...core.flat_points import FlatPoints
 from ...core.pairing import pair
 from ...core.unchanged import keep_sent, sent_of
 from .attributes import attribute_row, changed_attributes
-from .choices import choice_text, choices_text, plain
 from .scalars import attribute_type, value_types
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""Labels as results of Label Studio, and back."""
+"""Labels of a schema as results of Label Studio, and back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,21 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import Task
-from annobridge.backend.kit import value_problem
-from annobridge.core import attributes
-from annobridge.core.arrays import as_array, as_mask, choose, equal, map_distinct, replace_values
-from annobridge.core.checks.problems import rows_problem
-from annobridge.core.geometry import mask_box
-from annobridge.core.json_values import same
-from annobridge.core.labels import ATTRIBUTE, REMOTE
-from annobridge.core.rows import VALUE_TYPES
-from annobridge.core.schema import Attribute
-from annobridge.formats.common.items import Shapes
-from annobridge.formats.common.paint import attributes_of
-from annobridge.formats.common.report import ReadReport
-from annobridge.formats.labelstudio import answers, results
-from annobridge.formats.labelstudio.encode import (
+from ...core import attributes
+from ...core.arrays import as_array, as_mask, choose, equal, map_distinct, replace_values, set_columns
+from ...core.checks.problems import rows_problem, value_problem
+from ...core.geometry import mask_box
+from ...core.json_values import same
+from ...core.labels import ATTRIBUTE, REMOTE
+from ...core.rows import VALUE_TYPES
+from ...core.schema import Attribute
+from ..common.items import Shapes
+from ..common.paint import attributes_of
+from ..common.report import ReadReport
+from . import answers, results
+from .encode import (
     CONTROL,
     TYPES,
     Region,
@@ -33,11 +31,11 @@ from annobridge.formats.labelstudio.encode import (
     answers_of,
     region_id,
     result,
+    size_of,
     values_of,
     with_own,
 )  # fmt: skip
-from annobridge.formats.labelstudio.label_config import Controls
-
+from .label_config import Controls
 from .layout import SHAPED, Layout, typed
 
 _ONE = {"classification", "scalar"}  # the types with one label for each image, known by their control
@@ -49,6 +47,9 @@ _AS = {
 _OURS = {"meta", "group", "score"}  # what the reader of results makes attributes of, and no control asks for
 _LARGEST = 1 << 53
 _BETWEEN = "\n"  # of a control and a class in a remote id
+
+
+Row = dict[str, Any]
 
 
 class Encoded(NamedTuple):
@@ -95,8 +96,8 @@ def _regions(
     type_ = TYPES[CONTROL[row["kind"]]]
     asked = {}
     for name, value in attributes_of(row).items():
-        if value != []:  # which Label Studio does not know from none
-            control = layout.control(row["field"], name)
+        control = layout.control(row["field"], name)
+        if value != [] and control in found.tags:  # Label Studio does not know an empty list from none
             asked[control] = found.tags[control], value
     for at, (value, own) in enumerate(values_of(row, size, id_, lambda row: row["points"], joined=True)):
         part = id_ if at == 0 else f"{id_}-{at + 1}"
@@ -118,6 +119,70 @@ def read(
     """Read the results of one annotation into ``SHAPES``, whose roles are controls, as labels of the image with a number."""
     one = results.Annotation(given, place, annotator=who, time=time, by_control=True, seen=set())
     results.add(one, [item], shapes, report)
+
+
+def decode_all(given: Mapping[str, list[Any]], layout: Layout) -> pa.Table:
+    """The labels (``REMOTE``) of the results of each sample."""
+    shapes = Shapes()
+    for number, (sample, found) in enumerate(given.items()):
+        read(found, number, sample, shapes, ReadReport())
+    return decode(shapes.take(), pa.array(list(given), pa.string()), layout)
+
+
+def with_label_ids(labels: pa.Table, label_ids: Mapping[tuple[str, str], str]) -> pa.Table:
+    """Labels with the ids that they have here, by the id of their sample, and their own in Label Studio."""
+    keys = zip(labels["sample_id"].to_pylist(), labels["remote_id"].to_pylist(), strict=True)
+    return set_columns(labels, label_id=pa.array(list(map(label_ids.get, keys)), pa.string()))
+
+
+def sizes_of(samples: pa.Table) -> dict[str, dict[str, Any]]:
+    """The size of each sample, as ``size_of`` has it."""
+    columns = (samples[name].to_pylist() for name in ("sample_id", "width", "height"))
+    return {sample: size_of(width, height) for sample, width, height in zip(*columns, strict=True)}
+
+
+def replaced(
+    results: Sequence[Any],
+    there: Sequence[Row],
+    new: Sequence[Row],
+    deleted: set[str],
+    layout: Layout,
+    found: Controls,
+    size: Mapping[str, Any],
+) -> Encoded:
+    """The results of an image after some labels were written or deleted; all others stay as they are.
+
+    Args:
+        results: until now.
+        there: its labels (``REMOTE``), which are in ``results``.
+        new: labels to write (``REMOTE``); one that has a ``remote_id`` takes the place of that label.
+        deleted: the ``remote_id`` of each label to delete.
+        layout: as ``encode`` takes it.
+        found: likewise.
+        size: likewise.
+    """
+    replaced_ids = deleted | {row["remote_id"] for row in new if row["remote_id"] is not None}
+    of_image = [
+        row
+        for row in there
+        if row["field"] in layout.schema.fields and layout.schema.fields[row["field"]].type not in SHAPED
+    ]
+    concerned = {row["field"] for row in of_image if row["remote_id"] in replaced_ids} | {row["field"] for row in new}
+    # The classes of a field of the image are one result, so all of them are written again.
+    others = [row for row in of_image if row["field"] in concerned and row["remote_id"] not in replaced_ids]
+    rows = [*others, *new]
+    made = encode((row | {"label_id": row["remote_id"] or row["label_id"]} for row in rows), layout, found, size)
+    controls = {layout.control(name) for name in concerned if layout.schema.fields[name].type not in SHAPED}
+    kept = [
+        r for r in results if r.get("from_name") not in controls and whole_id(str(r.get("id")), replaced_ids) is None
+    ]
+    own = {row["remote_id"] or row["label_id"]: row["label_id"] for row in new}
+    return Encoded([*kept, *made.results], {id_: own[label] for id_, label in made.label_ids.items() if label in own})
+
+
+def whole_id(id_: str, wholes: Container[str]) -> str | None:
+    """Which of the ids of labels a region belongs to: its own, or the one that it is a numbered part of."""
+    return next((one for one in (id_, id_.rpartition("-")[0]) if one in wholes), None)
 
 
 def decode(shapes: pa.Table, sample_ids: pa.Array, layout: Layout) -> pa.Table:
@@ -197,10 +262,10 @@ def _attributes(column: pa.ChunkedArray, layout: Layout) -> pa.ListArray:
     return attributes.build(rows, made, len(column))
 
 
-def misfits(task: Task, layout: Layout, found: Controls) -> Iterator[str]:
+def misfits(labels: pa.Table, samples: pa.Table, layout: Layout, found: Controls) -> Iterator[str]:
     """Values of labels that would come back as others, and labels without a place, a sentence each."""
-    labels = task.labels.combine_chunks()
-    for spec in task.schema.fields.values():
+    labels = labels.combine_chunks()
+    for spec in layout.schema.fields.values():
         rows = labels.filter(pa.array(equal(labels["field"], spec.name)))
         if spec.type == "scalar":
             yield from value_problem(
@@ -210,7 +275,7 @@ def misfits(task: Task, layout: Layout, found: Controls) -> Iterator[str]:
             texts = attributes.values(rows["attributes"], one.name)
             control = layout.control(spec.name, one.name)
             yield from value_problem(spec.name, one.name, texts, _misfit(found.tags[control], one))
-    sizes = task.samples.filter(pc.or_(pc.is_null(task.samples["width"]), pc.is_null(task.samples["height"])))
+    sizes = samples.filter(pc.or_(pc.is_null(samples["width"]), pc.is_null(samples["height"])))
     unknown = as_mask(pc.is_in(labels["sample_id"], value_set=as_array(sizes["sample_id"])))
     yield from rows_problem(
         labels, unknown, "on images of unknown size, which Label Studio needs; set their width and height."

@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from annobridge.backend.kit import choice_text, choices_text, plain
-from annobridge.core.attr_text import from_plain
-from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
-from annobridge.formats.labelstudio.label_config import IMAGE, Control, Controls, clean, text_of
+from ...core.attr_text import from_plain
+from ...core.choice_text import choice_text, choices_text, plain
+from ...core.schema import Attribute, FieldSchema, LabelSchema
+from .label_config import IMAGE, Control, Controls, clean, text_of
+from .results import field_name
 
 _SHAPES = {
     "detections": "RectangleLabels", "ellipses": "EllipseLabels", "polygons": "PolygonLabels", "polylines": "PolygonLabels",
     "keypoints": "KeyPointLabels", "instances": "BrushLabels", "segmentation": "BrushLabels",
 }  # fmt: skip
 SHAPED = frozenset(_SHAPES)
+_TYPES = {"RectangleLabels": "detections", "EllipseLabels": "ellipses", "PolygonLabels": "polygons", "KeyPointLabels": "keypoints",
+          "BrushLabels": "instances"}  # of what is found  # fmt: skip
 _ANSWERS = {  # the controls that can ask for an attribute or scalar of a type; the first is the one that is made
     "text": ("TextArea",), "int": ("Number", "Rating", "TextArea"), "float": ("Number", "TextArea"),
-    "number": ("Number", "TextArea"), 
+    "number": ("Number", "TextArea"),
     "checkbox": ("Choices",), "select": ("Choices",), "radio": ("Choices",), "list": ("TextArea",),
 }  # fmt: skip
 _SCALARS = ("Number", "TextArea", "Choices", "Rating")
@@ -167,3 +170,37 @@ def typed(attribute: Attribute, value: Any) -> str:
     if attribute.type == "list":
         return json.dumps(given)
     return from_plain(attribute.type, "\n".join(map(plain, given)))
+
+
+def found_fields(found: Controls) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The fields that a configuration asks for, as a label schema, and the control of each field and attribute by name."""
+    fields: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
+    for control in (one for one in found.all if not one.of_region and (one.tag in _TYPES or one.tag in _SCALARS)):
+        name = field_name(control.name)
+        of_choices = "classifications" if control.several else "classification"
+        type_ = of_choices if control.tag == "Choices" else _TYPES.get(control.tag, "scalar")
+        spec: dict[str, Any] = {"type": type_, "attributes": {}}
+        fields[name] = spec if type_ == "scalar" else spec | {"classes": list(control.values)}
+        names[name] = control.name
+        asking = (o for o in found.all if o.of_region and o.tag in _SCALARS and o.when in (None, control.name))
+        for one in asking if type_ in SHAPED else ():
+            attribute = one.name.removeprefix(f"{control.name}.")
+            spec["attributes"][attribute] = _attribute_of(one)
+            names[f"{name}.{attribute}"] = one.name
+    return fields, names
+
+
+def _attribute_of(control: Control) -> dict[str, Any]:
+    if control.tag != "Choices":
+        return {"type": {"Number": "number", "Rating": "int"}.get(control.tag, "list" if control.several else "text")}
+    if set(control.values) == {"true", "false"}:
+        return {"type": "checkbox"}
+    return {"type": "list" if control.several else "select", "values": list(control.values)}
+
+
+def scalar_types(schema: LabelSchema, names: Mapping[str, str], found: Controls) -> dict[str, str]:
+    """The types of the values of scalar fields, by the controls that ask for them."""
+    tags = {"number": "number", "rating": "int"}
+    scalars = [name for name, spec in schema.fields.items() if spec.type == "scalar"]
+    return {name: tags.get(found.tags.get(names.get(name, name), ""), "text") for name in scalars}
