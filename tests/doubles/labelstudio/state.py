@@ -63,7 +63,11 @@ class State:
         if number not in self.projects:
             raise Refused(404, "No Project matches the given query.")
         project = self.projects[number]
-        return {"id": number, **project, "parsed_label_config": parse_config(project["label_config"])}
+        try:
+            parsed = parse_config(project["label_config"])
+        except Refused:  # it was taken by a server of another version
+            parsed = {}
+        return {"id": number, **project, "parsed_label_config": parsed}
 
     # --- files --------------------------------------------------------------------------------------------------------
 
