@@ -50,8 +50,9 @@ class LabelStudioBackend(AnnotationBackend):
         push=True,
         adopt=True,
         editor_limits={
-            "polygons": "a polygon of several parts is a region for each, and new ones have one part.",
-            "polylines": "new ones are drawn as polygons, whose first and last points are joined.",
+            **dict.fromkeys(
+                ("polygons", "polylines"), "each part of one is a region by itself, and new ones have one part."
+            ),
             "keypoints": "each point is a region, and a new one is a label of one point.",
         },
     )

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.backend import Task, kit
-from annobridge.backend.kit import attributes, choices, scalars
-from annobridge.core import arrays, attr_text, compare, flat_points, pairing
+from annobridge.backend.kit import attributes, scalars
+from annobridge.core import arrays, attr_text, choice_text, compare, flat_points, pairing
 from annobridge.core.checks import problems
 from annobridge.core.labels import LABELS, REMOTE, SAMPLES
 from annobridge.core.rows import attributes as attribute_list
@@ -22,7 +22,7 @@ from annobridge.core.schema import LabelSchema
 
 
 @pytest.mark.parametrize(
-    "module", [choices, pairing, flat_points, problems, scalars, attributes, arrays, compare, attr_text]
+    "module", [choice_text, pairing, flat_points, problems, scalars, attributes, arrays, compare, attr_text]
 )
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0

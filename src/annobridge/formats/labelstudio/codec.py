@@ -24,11 +24,10 @@ from ..common.paint import attributes_of
 from ..common.report import ReadReport
 from . import answers, results
 from .encode import (
-    CONTROL,
-    TYPES,
     Region,
     answer,
     answers_of,
+    as_vector,
     region_id,
     result,
     size_of,
@@ -93,15 +92,18 @@ def encode(rows: Iterable[dict[str, Any]], layout: Layout, found: Controls, size
 def _regions(
     row: dict[str, Any], id_: str, layout: Layout, found: Controls, size: Mapping[str, Any], image: str
 ) -> Iterator[Region]:
-    type_ = TYPES[CONTROL[row["kind"]]]
+    control = layout.control(row["field"])
+    type_ = found.tags[control]
     asked = {}
     for name, value in attributes_of(row).items():
-        control = layout.control(row["field"], name)
-        if value != [] and control in found.tags:  # Label Studio does not know an empty list from none
-            asked[control] = found.tags[control], value
+        asking = layout.control(row["field"], name)
+        if value != [] and asking in found.tags:  # Label Studio does not know an empty list from none
+            asked[asking] = found.tags[asking], value
     for at, (value, own) in enumerate(values_of(row, size, id_, lambda row: row["points"], joined=True)):
         part = id_ if at == 0 else f"{id_}-{at + 1}"
-        region = {**result(row, part, layout.control(row["field"]), type_, image), **size}
+        if type_ == "vectorlabels":  # people can close it
+            value, own = as_vector(value, bool(row["closed"])), {key: own[key] for key in own if key != "closed"}
+        region = {**result(row, part, control, type_, image), **size}
         region["value"] = {**value, type_: [row["label"]] if row["label"] else []}
         yield with_own(region, own)
         yield from answers_of(region, asked if at == 0 else {})

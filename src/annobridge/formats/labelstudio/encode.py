@@ -65,6 +65,16 @@ def values_of(
             yield {"points": (100 * np.array(ring, float)).tolist(), "closed": not is_line}, closed | part
 
 
+def as_vector(value: Mapping[str, Any], closed: bool) -> dict[str, Any]:
+    """The value of a line as the control ``VectorLabels`` has it, which has lines that are open."""
+    ids = [f"p{number}" for number in range(len(value["points"]))]
+    corners = zip(ids, [None, *ids], value["points"], strict=False)
+    vertices = [
+        {"id": id_, "prevPointId": before, "x": x, "y": y, "isBezier": False} for id_, before, (x, y) in corners
+    ]
+    return {"vertices": vertices, "closed": closed}
+
+
 def _points(row: Mapping[str, Any], id_: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     kind, points = row["kind"], row["points"][0]
     seen = row["visibility"] or [2] * len(points)

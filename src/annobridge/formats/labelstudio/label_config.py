@@ -151,6 +151,9 @@ def _add(root: Element, control: Control, image: str) -> None:
         element.set("whenTagName", control.when)
     if control.classes:
         element.set("whenLabelValue", ",".join(map(clean, control.classes)))
+    if control.tag == "VectorLabels":
+        element.set("closable", "true")
+        element.set("minPoints", "2")
     child = "Choice" if control.tag == "Choices" else "Label"
     for number, value in enumerate(control.values):
         made = etree.SubElement(element, child, value=clean(value))

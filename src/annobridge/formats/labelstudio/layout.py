@@ -16,12 +16,12 @@ from .label_config import IMAGE, Control, Controls, clean, text_of
 from .results import field_name
 
 _SHAPES = {
-    "detections": "RectangleLabels", "ellipses": "EllipseLabels", "polygons": "PolygonLabels", "polylines": "PolygonLabels",
+    "detections": "RectangleLabels", "ellipses": "EllipseLabels", "polygons": "PolygonLabels", "polylines": "VectorLabels",
     "keypoints": "KeyPointLabels", "instances": "BrushLabels", "segmentation": "BrushLabels",
 }  # fmt: skip
 SHAPED = frozenset(_SHAPES)
 _TYPES = {"RectangleLabels": "detections", "EllipseLabels": "ellipses", "PolygonLabels": "polygons", "KeyPointLabels": "keypoints",
-          "BrushLabels": "instances"}  # of what is found  # fmt: skip
+          "BrushLabels": "instances", "VectorLabels": "polylines"}  # of what is found  # fmt: skip
 _ANSWERS = {  # the controls that can ask for an attribute or scalar of a type; the first is the one that is made
     "text": ("TextArea",), "int": ("Number", "Rating", "TextArea"), "float": ("Number", "TextArea"),
     "number": ("Number", "TextArea"),
@@ -86,7 +86,8 @@ class Layout:
             name = self.control(spec.name)
             if spec.type in SHAPED:
                 tag = _SHAPES[spec.type]
-                yield Wanted(Control(name, tag, tuple(spec.classes)), (tag,), spec.name)
+                tags = (tag, "PolygonLabels") if spec.type == "polylines" else (tag,)
+                yield Wanted(Control(name, tag, tuple(spec.classes)), tags, spec.name)
                 yield from self._of_attributes(spec)
             elif spec.type == "scalar":
                 made = _control(name, self.scalar(spec.name))

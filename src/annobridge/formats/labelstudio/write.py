@@ -157,7 +157,7 @@ def _regions(row: dict[str, Any], number: int, size: Mapping[str, Any], survey: 
     base = region_id(row, number)
     for at, (value, own) in enumerate(values_of(row, size, base, single_rings)):
         id_ = base if at == 0 else f"{base}-{at + 1}"
-        answers = attributes if at == 0 or "keypoints" in own else {}
+        answers = attributes if at == 0 or "keypoints" not in own else {}
         asked = {
             k: (survey.attributes[k], v)
             for k, v in answers.items()
