@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ from annobridge.core.labels import FOUND_MEDIA
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Denied, Gone, InvalidSchema, Rejected
 from annobridge.formats.media import IMAGE_ERRORS, read_header
+from annobridge.spill.temporary import file_of
 
 from . import label_config
 from .api import Api
@@ -139,8 +139,4 @@ def adopt(found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mappin
 
 def read_media(api: Api, found: FoundTask, number: int) -> BinaryIO:
     """The file of an image."""
-    stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    for chunk in api.media_file(found.state["media"][number]):
-        stream.write(chunk)
-    stream.seek(0)
-    return stream
+    return file_of(api.media_file(found.state["media"][number]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from annobridge.backend import Task
+from annobridge.backend.address import served_at
 from annobridge.exceptions import Rejected
 from annobridge.formats import media
 from annobridge.formats.media import ImageHeader
@@ -158,13 +158,7 @@ def check_orientation(task: Task, headers: Sequence[ImageHeader | None]) -> Iter
 
 def url_of(path: str, config: DatagymConfig) -> str:
     """The URL at which the server finds a file. Raises ``ValueError`` with the reason why there is none."""
-    url = path
-    if "://" not in path:
-        root = Path(config.media_root or "").resolve()
-        file = Path(path).resolve()
-        if config.media_root is None or config.url_root is None or not file.is_relative_to(root):
-            raise ValueError(f"the file {path!r} is not below media_root={config.media_root!r}")
-        url = f"{config.url_root.rstrip('/')}/{quote(file.relative_to(root).as_posix())}"
+    url = served_at(path, config.media_root, config.url_root and f"{config.url_root.rstrip('/')}/")
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{_redacted(url)} is not an address that DataGym can open")
     return url

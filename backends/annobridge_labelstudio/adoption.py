@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -17,6 +16,7 @@ from annobridge.formats.labelstudio.label_config import parse
 from annobridge.formats.labelstudio.layout import Layout, found_fields, scalar_types
 from annobridge.formats.labelstudio.results import size_of
 from annobridge.formats.labelstudio.urls import image_name
+from annobridge.spill.temporary import file_of
 
 from .api import FILE, Api, Json, named
 from .config import LabelStudioConfig
@@ -28,24 +28,20 @@ def find(api: Api, names: Sequence[str]) -> Iterator[FoundTask]:
     """The projects with these ids or titles. Raises ``Rejected`` for one that there is not, or that shows no single image."""
     for name in names:
         project = named(api, name)
-        images = parse(project["label_config"]).images
-        if len(images) != 1:
-            raise Rejected(
-                f"labelstudio: the project {name!r} shows {len(images)} images at once; only one can be adopted."
-            )
-        (key,) = images.values()
+        controls = parse(project["label_config"])
+        if len(controls.images) != 1:
+            many = len(controls.images)
+            raise Rejected(f"labelstudio: the project {name!r} shows {many} images at once, and cannot be adopted.")
+        (key,) = controls.images.values()
         tasks = [t for t in api.tasks(project["id"], None, labels=True) if isinstance(t["data"].get(key), str)]
         if not tasks:
-            raise Rejected(
-                f"labelstudio: the project {name!r} has no tasks with an image, so there is nothing to adopt."
-            )
+            raise Rejected(f"labelstudio: the project {name!r} has no task with an image, so nothing can be adopted.")
         state = {
             "project": project["id"], "config": project["label_config"], "tasks": [task["id"] for task in tasks],
             "addresses": [task["data"][key] for task in tasks],
         }  # fmt: skip
         media = pa.Table.from_pylist([_medium(task, key) for task in tasks], schema=FOUND_MEDIA)
-        fields, _ = found_fields(parse(project["label_config"]))
-        yield FoundTask(str(project["id"]), project["title"], media, fields, state)
+        yield FoundTask(str(project["id"]), project["title"], media, found_fields(controls)[0], state)
 
 
 def _medium(task: Json, key: str) -> Json:
@@ -68,13 +64,4 @@ def adopt(found: FoundTask, config: LabelStudioConfig, schema: LabelSchema, samp
 
 def read_media(api: Api, found: FoundTask, number: int) -> BinaryIO:
     """The file of an image that is on the server. Raises ``Rejected`` for one that is elsewhere."""
-    address = found.state["addresses"][number]
-    if "://" in address and not address.startswith(("http://", "https://")):
-        raise Rejected(
-            f"labelstudio: the image {address!r} is in a storage, and its file cannot be read; import the images first."
-        )
-    stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    for chunk in api.http.stream(address):
-        stream.write(chunk)
-    stream.seek(0)
-    return stream
+    return file_of(api.http.stream(found.state["addresses"][number]))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
 
 from annobridge.backend.http import Http
 from annobridge.backend.paging import PageNumbers
-from annobridge.backend.renewal import Login
-from annobridge.backend.uploads import MediaFile, batches
+from annobridge.backend.renewal import Login, claims
+from annobridge.backend.uploads import MediaFile, batches, limited
 from annobridge.exceptions import Broken, Denied, Gone, MissingCredential, Rejected
 
 from .config import LabelStudioConfig
@@ -29,13 +28,8 @@ _STORED = re.compile(
 )  # the name of an upload: eight digits, then the name that was sent
 _PROJECT = {"id": int, "title": str, "description": str | None, "label_config": str}
 _TASK = {
-    "id": int,
-    "data": dict,
-    "updated_at": str,
-    "total_annotations": int,
-    "cancelled_annotations": int,
-    "updated_by": list,
-}
+    "id": int, "data": dict, "updated_at": str, "total_annotations": int, "cancelled_annotations": int, "updated_by": list,
+}  # fmt: skip
 _PERSON = ({"id": int}, int, None)
 _ANNOTATION = {
     "id": int, "result": list, "was_cancelled": bool, "ground_truth": bool, "created_at": str, "updated_at": str,
@@ -54,7 +48,7 @@ def connect(config: LabelStudioConfig) -> Http:
         limit=config.largest_answer << 20, limit_option="largest_answer", allow_insecure=config.allow_insecure,
     )  # fmt: skip
     token = SecretStr(config.token.get_secret_value().strip())
-    match _claims(token).get("token_type"):
+    match claims(token).get("token_type"):
         case "refresh":
             http.log_in(lambda: _renewed(http, token))
         case "access":
@@ -67,24 +61,14 @@ def connect(config: LabelStudioConfig) -> Http:
 def _renewed(http: Http, token: SecretStr) -> Login:
     """An access token in exchange for a personal access token; it is valid for minutes only."""
     try:
-        answer = http.send(
-            "POST", "/api/token/refresh", json={"refresh": token}, repeatable=True, expect={"access": str}
-        )
+        body, shape = {"refresh": token}, {"access": str}
+        answer = http.send("POST", "/api/token/refresh", json=body, repeatable=True, expect=shape)
     except Denied as error:
         raise Denied(f"{error} The personal access token was revoked, or has expired; {_CURE}.", error.status) from None
     access = SecretStr(answer["access"])
-    claims = _claims(access)
-    lifetime = claims["exp"] - claims["iat"] if {"exp", "iat"} <= claims.keys() else None
+    says = claims(access)
+    lifetime = says["exp"] - says["iat"] if {"exp", "iat"} <= says.keys() else None
     return Login({"Authorization": SecretStr(f"Bearer {access.get_secret_value()}")}, lifetime)
-
-
-def _claims(token: SecretStr) -> Json:
-    """What a JSON web token says about itself; nothing for a token of another kind."""
-    parts = token.get_secret_value().split(".")
-    with suppress(ValueError, binascii.Error):
-        if len(parts) == 3 and isinstance(found := json.loads(base64.urlsafe_b64decode(parts[1] + "==")), dict):
-            return found
-    return {}
 
 
 class Api:
@@ -110,14 +94,10 @@ class Api:
         """Id, title and description of all projects. Others make and delete some meanwhile: then all are read again."""
         shape = {"id": int, "title": str, "description": str | None}
         given = {"include": "id,title,description"}
-        for is_last in (False, False, True):
-            try:
-                pages = self.http.pages("/api/projects", given, items="results", by=PageNumbers(), expect=shape)
-                return list(pages)
-            except Broken:
-                if is_last:
-                    raise
-        raise AssertionError
+        pages = partial(self.http.pages, "/api/projects", given, items="results", by=PageNumbers(), expect=shape)
+        with suppress(Broken):
+            return list(pages())
+        return list(pages())
 
     def project(self, number: int) -> Json:
         """A project. Raises ``Gone``."""
@@ -141,13 +121,12 @@ class Api:
         """
         paths: dict[int, str] = {}
         for batch in batches(files, count=_FILES, size=_BYTES):
-            path = f"/api/projects/{project}/import?commit_to_project=false"
-            answer = self.http.upload(path, batch, field="file{}", expect={"file_upload_ids": [int]})
-            listed = self.http.get(
-                f"/api/projects/{project}/file-uploads",
-                {"ids": json.dumps(answer["file_upload_ids"])},
-                expect=[{"id": int, "file": str, "size": int}],
+            path = f"/api/projects/{project}"
+            answer = self.http.upload(
+                f"{path}/import?commit_to_project=false", batch, field="file{}", expect={"file_upload_ids": [int]}
             )
+            given = {"ids": json.dumps(answer["file_upload_ids"])}
+            listed = self.http.get(f"{path}/file-uploads", given, expect=[{"file": str, "size": int}])
             stored = {int(m[1]): f for f in listed if (m := _STORED.match(f["file"]))}
             sizes = {int(file.name.partition("-")[0]): file.size for file in batch}
             wrong = [n for n, size in sizes.items() if n not in stored or stored[n]["size"] != size]
@@ -163,12 +142,11 @@ class Api:
 
     def import_tasks(self, project: int, tasks: Iterable[Json]) -> None:
         """Make tasks. Each request is taken as a whole, or not at all."""
-        for batch in _limited(tasks):
-            body = b"[" + b",".join(batch) + b"]"
-            answer = self.http.send(
-                "POST", f"/api/projects/{project}/import", data=body, headers={"Content-Type": "application/json"},
-                expect={"task_count": int},
-            )  # fmt: skip
+        texts = (json.dumps(task, ensure_ascii=False, allow_nan=False).encode() for task in tasks)
+        for batch in limited(texts, len, count=_TASKS, size=_TASK_BYTES):
+            body, head = b"[" + b",".join(batch) + b"]", {"Content-Type": "application/json"}
+            path, shape = f"/api/projects/{project}/import", {"task_count": int}
+            answer = self.http.send("POST", path, data=body, headers=head, expect=shape)
             if answer["task_count"] != len(batch):
                 raise Broken(
                     f"labelstudio: {answer['task_count']} of {len(batch)} tasks were made; abort the run, and send it again."
@@ -176,27 +154,21 @@ class Api:
 
     def tasks(self, project: int, name: str | None, *, labels: bool = False) -> Iterator[Json]:
         """The tasks of a project that were sent under a name, or all; with annotations, predictions and drafts, if asked."""
-        given: Json = {
-            "project": project,
-            "resolve_uri": "false",
-            **({"fields": "all"} if labels else {"include": _BRIEF}),
-        }
+        given: Json = {"project": project, "resolve_uri": "false"} | (
+            {"fields": "all"} if labels else {"include": _BRIEF}
+        )
         if name is not None:
             wanted = {"filter": f"filter:tasks:data.{TASK}", "operator": "equal", "type": "String", "value": name}
             given["query"] = json.dumps({"filters": {"conjunction": "and", "items": [wanted]}})
-        shape = _LABELLED if labels else _TASK
-        return self.http.pages(
-            "/api/tasks", given, items="tasks", size=_PAGE, by=PageNumbers(total="total"), expect=shape
-        )
+        by, shape = PageNumbers(total="total"), _LABELLED if labels else _TASK
+        return self.http.pages("/api/tasks", given, items="tasks", size=_PAGE, by=by, expect=shape)
 
     def delete_tasks(self, project: int, ids: Sequence[int]) -> None:
         """Delete tasks with their annotations; it is no error if they, or the project, are gone."""
         if ids:
-            chosen = {"selectedItems": {"all": False, "included": list(ids)}}
+            path, chosen = f"/api/dm/actions?id=delete_tasks&project={project}", {"all": False, "included": list(ids)}
             with suppress(Gone):
-                self.http.send(
-                    "POST", f"/api/dm/actions?id=delete_tasks&project={project}", json=chosen, repeatable=True
-                )
+                self.http.send("POST", path, json={"selectedItems": chosen}, repeatable=True)
 
     # --- annotations ------------------------------------------------------------------------------------------------
 
@@ -214,21 +186,6 @@ class Api:
 
 
 _BRIEF = "id,data,updated_at,total_annotations,total_predictions,cancelled_annotations,updated_by"
-
-
-def _limited(tasks: Iterable[Json]) -> Iterator[list[bytes]]:
-    """Tasks as JSON, in batches of limited number and size."""
-    batch: list[bytes] = []
-    size = 0
-    for task in tasks:
-        text = json.dumps(task, ensure_ascii=False, allow_nan=False).encode()
-        if batch and (len(batch) == _TASKS or size + len(text) > _TASK_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text)
-    if batch:
-        yield batch
 
 
 def named(api: Api, wanted: str) -> Json:

@@ -19,10 +19,9 @@ from annobridge.backend import (
     Receipt,
     Status,
     Task,
-)
+)  # fmt: skip
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import Gone
 from annobridge.formats.labelstudio import codec
 from annobridge.formats.labelstudio.label_config import parse
 from annobridge.formats.labelstudio.layout import SHAPED, Layout
@@ -45,17 +44,12 @@ class LabelStudioBackend(AnnotationBackend):
         values_required=frozenset({"select", "radio"}),
         attributed_types=SHAPED,
         class_attributes=True,
-        status=True,
-        reviewed=True,
-        push=True,
-        adopt=True,
+        status=True, reviewed=True, push=True, adopt=True,
         editor_limits={
-            **dict.fromkeys(
-                ("polygons", "polylines"), "each part of one is a region by itself, and new ones have one part."
-            ),
+            **dict.fromkeys(("polygons", "polylines"), "each part of one is a region by itself, and new ones have one part."),
             "keypoints": "each point is a region, and a new one is a label of one point.",
         },
-    )
+    )  # fmt: skip
 
     @cached_property
     def _api(self) -> Api:
@@ -88,9 +82,8 @@ class LabelStudioBackend(AnnotationBackend):
         """Values that Label Studio would not give back as they are."""
         layout = self._layout(task.schema, value_types(task))
         project = upload.project_of(self._api, self.config, task.name)
-        return codec.misfits(
-            task.labels, task.samples, layout, parse(layout.config() if project is None else project["label_config"])
-        )
+        found = parse(project["label_config"] if project else layout.config())
+        return codec.misfits(task.labels, task.samples, layout, found)
 
     # --- the work ---------------------------------------------------------------------------------------------------
 
@@ -104,18 +97,11 @@ class LabelStudioBackend(AnnotationBackend):
 
     def status(self, receipt: Receipt) -> Status:
         """How many images people have annotated, as far as the list of tasks says."""
-        state = receipt.state
-        tasks = [
-            t for t in self._api.tasks(state["project"], download.name_of(receipt)) if str(t["id"]) in state["tasks"]
-        ]
-        if state["tasks"] and not tasks:
-            raise Gone(f"The tasks of the project {state['project']} are not in Label Studio any more.")
-        counts = Counter(download.state_of(t, state) for t in tasks)
+        tasks = list(download.tasks_of(self._api, receipt))
+        counts = Counter(download.state_of(task, receipt.state) for task in tasks)
         reviewed = counts[download.ANNOTATED]
-        mark = " ".join(map(str, (max((t["updated_at"] for t in tasks), default=""), len(tasks))))
-        return Status(
-            "finished" if reviewed == len(tasks) else "annotation", dict(counts), reviewed=reviewed, mark=mark
-        )
+        mark = f"{max((task['updated_at'] for task in tasks), default='')} {len(tasks)}"
+        return Status("annotation" if reviewed < len(tasks) else "finished", counts, reviewed=reviewed, mark=mark)
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """The page with the tasks of the project."""
@@ -126,12 +112,8 @@ class LabelStudioBackend(AnnotationBackend):
         project = upload.project_of(self._api, self.config, task_name)
         if project is None:
             return None
-        tasks = upload.sent(self._api, project["id"], task_name)
-        return (
-            {"project": project["id"], "own": self.config.project is None, "tasks": tasks}
-            if tasks or not self.config.project
-            else None
-        )
+        tasks, own = upload.sent(self._api, project["id"], task_name), self.config.project is None
+        return {"project": project["id"], "own": own, "tasks": tasks} if own or tasks else None
 
     def delete(self, receipt: Receipt) -> None:
         """Delete the tasks, and with its last tasks the project, if a run made it. One that was adopted stays."""

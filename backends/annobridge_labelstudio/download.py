@@ -23,11 +23,6 @@ from .config import LabelStudioConfig
 ANNOTATED, SKIPPED, TO_DO = "annotated", "skipped", "to do"  # the states of an image
 
 
-def name_of(receipt: Receipt) -> str | None:
-    """The name under which the tasks of a receipt were sent; ``None`` if others made them."""
-    return None if receipt.state.get("adopted") else receipt.task
-
-
 def state_of(task: Json, state: Mapping[str, Any]) -> str:
     """What people have done with a task. A push of ours is not their work."""
     ours = state.get("pushed", {}).get(str(task["id"])) == task["updated_at"]
@@ -44,7 +39,7 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
     has_labels = set(baseline["sample_id"].to_pylist())
     region_ids: dict[str, set[str]] = {}  # by sample that is answered for
     reviewed: list[Json] = []
-    for task in _of_receipt(api, receipt):
+    for task in tasks_of(api, receipt, labels=True):
         sample = state["tasks"][str(task["id"])]
         taken, results = chosen(task, sample, people, config, report)
         done = state_of(task, state)
@@ -55,11 +50,8 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
             continue
         codec.read(results or [], len(region_ids), f"task {task['id']}", shapes, report, by, time)
         region_ids[sample] = {str(one.get("id")) for one in results or () if isinstance(one, dict)}
-    if state["tasks"] and not reviewed:
-        raise Gone(f"The tasks of the project {state['project']} are not in Label Studio any more.")
-    report.note(
-        "images are not in Label Studio any more; their labels stay as they are", len(state["tasks"]) - len(reviewed)
-    )
+    lost = len(state["tasks"]) - len(reviewed)
+    report.note("images are not in Label Studio any more; their labels stay as they are", lost)
     samples = pa.array(list(region_ids), pa.string())
     labels = codec.decode(shapes.take(), samples, layout)
     return Download(
@@ -68,13 +60,17 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
     )  # fmt: skip
 
 
-def _of_receipt(api: Api, receipt: Receipt) -> Iterator[Json]:
-    """The tasks of a receipt that are there, each once: pages move when somebody deletes a task meanwhile."""
-    seen: set[int] = set()
-    for task in api.tasks(receipt.state["project"], name_of(receipt), labels=True):
-        if str(task["id"]) in receipt.state["tasks"] and task["id"] not in seen:
+def tasks_of(api: Api, receipt: Receipt, *, labels: bool = False) -> Iterator[Json]:
+    """The tasks of a receipt that are there, each once: pages move when somebody deletes a task meanwhile. Raises ``Gone`` if none
+    of them is.
+    """
+    state, seen = receipt.state, set[int]()
+    for task in api.tasks(state["project"], None if state.get("adopted") else receipt.task, labels=labels):
+        if str(task["id"]) in state["tasks"] and task["id"] not in seen:
             seen.add(task["id"])
             yield task
+    if state["tasks"] and not seen:
+        raise Gone(f"The tasks of the project {state['project']} are not in Label Studio any more.")
 
 
 def chosen(
@@ -96,10 +92,8 @@ def chosen(
     taken = choose(list(candidates), config.which)
     if taken is not None:
         for other in candidates.keys() - {taken}:
-            report.skip(
-                f"{_named(other)}; {_named(taken)} was taken",
-                f"of an image, the annotation that is its {config.which} counts",
-            )
+            which = f"of an image, the annotation that is its {config.which} counts"
+            report.skip(f"{_named(other)}; {_named(taken)} was taken", which)
         return taken, candidates[taken]
     predictions = task["predictions"] if not task["annotations"] else []
     return None, predictions[0]["result"] if predictions else None

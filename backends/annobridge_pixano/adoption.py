@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -27,6 +26,7 @@ from annobridge.formats.pixano_library.codec.layout import (
 )
 from annobridge.formats.pixano_library.codec.tables import ANNOTATIONS
 from annobridge.formats.pixano_library.reading.column_roles import find_roles
+from annobridge.spill.temporary import file_of
 
 from .adopted_tables import AdoptedDataset
 from .api import Api
@@ -183,8 +183,4 @@ def read_media(api: Api, found: FoundTask, number: int) -> BinaryIO:
         raise Rejected(
             f"pixano: the image {name!r} is not in Pixano, which shows it from {place}; import it from there."
         )
-    stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    for chunk in api.blob(found.key, found.state["images"][number]):
-        stream.write(chunk)
-    stream.seek(0)
-    return stream
+    return file_of(api.blob(found.key, found.state["images"][number]))

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests import labelstudio_servers
 from tests.backend.labelstudio_cases import SCHEMA, annotate, dataset, editor, load, make_project, tasks
 from tests.labelstudio_servers import Server
 
-from annobridge.core.rows import Detection, Scalar
+from annobridge.core.rows import Detection, Sample, Scalar
+from annobridge.dataset import create_dataset
 from annobridge.exceptions import Broken, Denied, InvalidLabels, MissingCredential, Rejected, Unsupported
 from annobridge_labelstudio.upload import address_problems
 
@@ -152,6 +154,16 @@ def test_files_that_are_not_stored_stop_the_run(server: Server, tmp_path: Path) 
     server.double.shorten = lambda files: files
     made.resume_annotation("run", progress=False, **server.options())
     assert load(server, made).total == 0
+
+
+def test_a_file_that_the_server_refuses_is_a_sentence_with_its_reason(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "image.tiff"
+    Image.new("RGB", (64, 48)).save(path)
+    made = create_dataset(tmp_path / "dataset")
+    made.add_samples([Sample(path, sample_id="s0")])
+    with pytest.raises(Rejected, match=r"Validation error: .*\.tiff extension is not supported"):
+        annotate(server, made)
+    assert not server.double.state.tasks
 
 
 def test_a_server_that_always_loses_annotations_is_not_believed(server: Server, tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def test_every_part_of_a_shape_is_a_region_and_comes_back(server: Server, tmp_pa
     regions = task["annotations"][0]["result"]
     assert len(regions) == 3
     assert load(server, made).total == 0
-    regions[1]["value"]["points"][0] = [45, 25]
+    if filled:
+        regions[1]["value"]["points"][0] = [45, 25]
+    else:
+        regions[1]["value"]["vertices"][0] |= {"x": 45, "y": 25}
     server.call("PATCH", f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": regions})
     assert load(server, made).edited == 1
     (row,) = made.labels().to_pylist()

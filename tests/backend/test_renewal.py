@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import responses
 from pydantic import SecretStr
 
 from annobridge.backend.http import Http
-from annobridge.backend.renewal import Login, Renewal
+from annobridge.backend.renewal import Login, Renewal, claims
 from annobridge.exceptions import Denied, Unreachable
 
 URL = "https://tool.example"
@@ -129,3 +130,10 @@ def test_threads_that_are_refused_together_log_in_once() -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 2
+
+
+def test_a_token_says_what_it_is() -> None:
+    payload = base64.urlsafe_b64encode(b'{"token_type": "refresh", "exp": 5}').decode().rstrip("=")
+    assert claims(SecretStr(f"x.{payload}.y")) == {"token_type": "refresh", "exp": 5}
+    for other in ("", "0123456789abcdef", "a.b", "a.!.c", "a.W10.c", f"{payload}.{payload}"):
+        assert claims(SecretStr(other)) == {}

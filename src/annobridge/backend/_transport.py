@@ -227,6 +227,8 @@ class Transport(NotPicklable):
         kind, verb, cure = _meaning(status, self.backend)
         said = detail.get("detail", detail.get("message")) if isinstance(detail, dict) else detail
         said = said if isinstance(said, str) else json.dumps(detail, ensure_ascii=False) if detail else ""
+        if isinstance(detail, dict) and (more := detail.get("validation_errors")):
+            said = f"{said}: {json.dumps(more, ensure_ascii=False)}"
         quoted = f": {self.redactor.excerpt(said)}" if said else ""
         outcome = (
             OUTCOME_UNKNOWN if status in (502, 504) and not call.repeatable else ""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -18,6 +22,15 @@ class Login:
 
     headers: Mapping[str, SecretStr]
     lifetime: float | None = None
+
+
+def claims(token: SecretStr) -> dict[str, Any]:
+    """What a JSON web token says about itself, as ``"exp"``; nothing for a token of another kind. Signatures are not checked."""
+    parts = token.get_secret_value().split(".")
+    with suppress(ValueError):
+        if len(parts) == 3 and isinstance(found := json.loads(base64.urlsafe_b64decode(f"{parts[1]}==")), dict):
+            return found
+    return {}
 
 
 class Renewal:

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from urllib3.fields import RequestField
 
@@ -22,6 +22,7 @@ from ..core.media import Media
 from ..exceptions import InvalidMedia
 
 BINARY = "application/octet-stream"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,20 @@ def size_of(media: Media, sample_id: str) -> int:
 
 def batches(files: Iterable[MediaFile], *, count: int, size: int) -> Iterator[list[MediaFile]]:
     """Group files into batches of at most ``count`` files and ``size`` bytes; a larger file is a batch of its own."""
-    batch: list[MediaFile] = []
+    return limited(files, lambda file: file.size, count=count, size=size)
+
+
+def limited(items: Iterable[T], size_of: Callable[[T], int], *, count: int, size: int) -> Iterator[list[T]]:
+    """Group items into batches of at most ``count`` items and ``size`` bytes in all; a larger item is a batch of its own."""
+    batch: list[T] = []
     total = 0
-    for file in files:
-        if batch and (len(batch) == count or total + file.size > size):
+    for item in items:
+        own = size_of(item)
+        if batch and (len(batch) == count or total + own > size):
             yield batch
             batch, total = [], 0
-        batch.append(file)
-        total += file.size
+        batch.append(item)
+        total += own
     if batch:
         yield batch
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from ..processes import current_process, has_ended
 
@@ -72,6 +72,18 @@ class Spilled:
     def close_with(self, close: Callable[[], object]) -> None:
         """Call a function at the same time, once."""
         self._remove.append(weakref.finalize(self, close))
+
+
+def file_of(chunks: Iterable[bytes]) -> BinaryIO:
+    """A file with the bytes of a download, at its start; it is gone when the caller closes it."""
+    stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        stream.writelines(chunks)
+    except BaseException:
+        stream.close()
+        raise
+    stream.seek(0)
+    return stream
 
 
 def clear() -> int:

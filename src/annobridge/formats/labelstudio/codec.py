@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -109,8 +110,22 @@ def _regions(
         yield from answers_of(region, asked if at == 0 else {})
 
 
+def encode_all(labels: pa.Table, samples: pa.Table, layout: Layout, found: Controls) -> dict[str, Encoded]:
+    """The labels of each sample that has any; see ``encode``."""
+    sizes = sizes_of(samples)
+    return {sample: encode(rows, layout, found, sizes[sample]) for sample, rows in by_sample(labels).items()}
+
+
+def by_sample(labels: pa.Table) -> dict[str, list[Row]]:
+    """The rows of each sample."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in labels.to_pylist():
+        found[row["sample_id"]].append(row)
+    return found
+
+
 def read(
-    given: list[Any],
+    given: Sequence[Any],
     item: int,
     place: str,
     shapes: Shapes,
@@ -119,11 +134,11 @@ def read(
     time: datetime | None = None,
 ) -> None:
     """Read the results of one annotation into ``SHAPES``, whose roles are controls, as labels of the image with a number."""
-    one = results.Annotation(given, place, annotator=who, time=time, by_control=True, seen=set())
+    one = results.Annotation(list(given), place, annotator=who, time=time, by_control=True, seen=set())
     results.add(one, [item], shapes, report)
 
 
-def decode_all(given: Mapping[str, list[Any]], layout: Layout) -> pa.Table:
+def decode_all(given: Mapping[str, Sequence[Any]], layout: Layout) -> pa.Table:
     """The labels (``REMOTE``) of the results of each sample."""
     shapes = Shapes()
     for number, (sample, found) in enumerate(given.items()):
@@ -131,10 +146,40 @@ def decode_all(given: Mapping[str, list[Any]], layout: Layout) -> pa.Table:
     return decode(shapes.take(), pa.array(list(given), pa.string()), layout)
 
 
-def with_label_ids(labels: pa.Table, label_ids: Mapping[tuple[str, str], str]) -> pa.Table:
-    """Labels with the ids that they have here, by the id of their sample, and their own in Label Studio."""
-    keys = zip(labels["sample_id"].to_pylist(), labels["remote_id"].to_pylist(), strict=True)
-    return set_columns(labels, label_id=pa.array(list(map(label_ids.get, keys)), pa.string()))
+def as_returned(made: Mapping[str, Encoded], layout: Layout) -> pa.Table:
+    """What was encoded (``REMOTE``), as it comes back while nobody touches it, with the ids that the labels have here."""
+    found = decode_all({sample: one.results for sample, one in made.items()}, layout)
+    keys = zip(found["sample_id"].to_pylist(), found["remote_id"].to_pylist(), strict=True)
+    return set_columns(found, label_id=pa.array([made[sample].label_ids.get(id_) for sample, id_ in keys], pa.string()))
+
+
+def replace_all(
+    given: Mapping[str, Sequence[Any]],
+    new: pa.Table,
+    deleted: pa.Table,
+    samples: pa.Table,
+    layout: Layout,
+    found: Controls,
+) -> dict[str, Encoded]:
+    """The results of each sample after some labels were written or deleted; see ``replaced``.
+
+    Args:
+        given: the results of the samples until now.
+        new: labels to write (``REMOTE``, in any order of columns).
+        deleted: labels to delete (``REMOTE``).
+        samples: their samples.
+        layout: of the run.
+        found: the controls of the project.
+    """
+    sizes, rows, gone = sizes_of(samples), by_sample(new), by_sample(deleted)
+    there = by_sample(decode_all(given, layout))
+    return {
+        sample: replaced(
+            results, there.get(sample, ()), rows.get(sample, ()), {row["remote_id"] for row in gone.get(sample, ())},
+            layout, found, sizes[sample],
+        )
+        for sample, results in given.items()
+    }  # fmt: skip
 
 
 def sizes_of(samples: pa.Table) -> dict[str, dict[str, Any]]:
