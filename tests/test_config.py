@@ -333,9 +333,9 @@ def test_variables_of_tests_and_of_the_command_line_are_no_settings(monkeypatch)
 
 
 def test_a_listed_backend_that_is_not_there_is_an_error(monkeypatch) -> None:
-    monkeypatch.setenv("ANNOBRIDGE_BACKENDS", "memory, labelbox, pixanno, pixano")
+    monkeypatch.setenv("ANNOBRIDGE_BACKENDS", "memory, supervisely, pixanno, pixano")
     told = (
-        r"There is no backend 'labelbox' \(environment ANNOBRIDGE_BACKENDS\); there is .*"
+        r"There is no backend 'supervisely' \(environment ANNOBRIDGE_BACKENDS\); there is .*"
         r"\nThere is no backend 'pixanno' \(environment ANNOBRIDGE_BACKENDS\); did you mean 'pixano'\?"
     )
     for ask in (config.list_backends, lambda: config.resolve("memory", {})):

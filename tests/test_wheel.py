@@ -99,5 +99,5 @@ with ds.plan_annotations("round1", progress=False).review("decisions.jsonl") as 
 def test_every_backend_and_format_is_found(installed: Path, tmp_path: Path) -> None:
     code = "from annobridge.formats import registry; import annobridge as ab; print(ab.list_backends(), len(registry.names()))"
     names, count = run([installed / "python", "-c", code], tmp_path).rsplit(maxsplit=1)
-    assert names == "['cvat', 'datagym', 'files', 'memory', 'pixano']"
+    assert names == "['cvat', 'datagym', 'files', 'labelstudio', 'memory', 'pixano']"
     assert int(count) >= 39

@@ -41,6 +41,7 @@ from .shown import LOGIN, default_of, masked
 
 DEFAULT_BACKEND = "pixano"
 EDITED = "annotation_config"
+_MISSPELT = 0.75  # of a name: less is the section of another program, as labelbox is none of labelstudio
 
 
 @dataclass
@@ -236,7 +237,7 @@ class _Sources:
             hint = did_you_mean(str(chosen.value), self.names)
             faults.append(UnknownBackend(f"There is no backend {chosen.value!r} ({chosen.origin}); {hint}"))
         for section in self.file.backends:
-            hint = did_you_mean(section, self.names)
+            hint = did_you_mean(section, self.names, _MISSPELT)
             if section not in registry.names(self.custom) and hint.startswith("did you mean"):
                 what = f"{self.file.shown} has a section for {section!r}, which is no backend; {hint}"
                 faults.append(UnknownBackend(what))
