@@ -29,8 +29,7 @@ def find(api: Api, names: Sequence[str]) -> Iterator[FoundTask]:
     for name in names:
         project = named(api, name)
         controls = parse(project["label_config"])
-        if len(controls.images) != 1:
-            many = len(controls.images)
+        if (many := len(controls.images)) != 1:
             raise Rejected(f"labelstudio: the project {name!r} shows {many} images at once, and cannot be adopted.")
         (key,) = controls.images.values()
         tasks = [t for t in api.tasks(project["id"], None, labels=True) if isinstance(t["data"].get(key), str)]

@@ -122,9 +122,8 @@ class Api:
         paths: dict[int, str] = {}
         for batch in batches(files, count=_FILES, size=_BYTES):
             path = f"/api/projects/{project}"
-            answer = self.http.upload(
-                f"{path}/import?commit_to_project=false", batch, field="file{}", expect={"file_upload_ids": [int]}
-            )
+            target, shape = f"{path}/import?commit_to_project=false", {"file_upload_ids": [int]}
+            answer = self.http.upload(target, batch, field="file{}", expect=shape)
             given = {"ids": json.dumps(answer["file_upload_ids"])}
             listed = self.http.get(f"{path}/file-uploads", given, expect=[{"file": str, "size": int}])
             stored = {int(m[1]): f for f in listed if (m := _STORED.match(f["file"]))}
@@ -148,9 +147,8 @@ class Api:
             path, shape = f"/api/projects/{project}/import", {"task_count": int}
             answer = self.http.send("POST", path, data=body, headers=head, expect=shape)
             if answer["task_count"] != len(batch):
-                raise Broken(
-                    f"labelstudio: {answer['task_count']} of {len(batch)} tasks were made; abort the run, and send it again."
-                )
+                made = answer["task_count"]
+                raise Broken(f"labelstudio: {made} of {len(batch)} tasks were made; abort the run, and send it again.")
 
     def tasks(self, project: int, name: str | None, *, labels: bool = False) -> Iterator[Json]:
         """The tasks of a project that were sent under a name, or all; with annotations, predictions and drafts, if asked."""

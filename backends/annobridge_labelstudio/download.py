@@ -50,8 +50,7 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
             continue
         codec.read(results or [], len(region_ids), f"task {task['id']}", shapes, report, by, time)
         region_ids[sample] = {str(one.get("id")) for one in results or () if isinstance(one, dict)}
-    lost = len(state["tasks"]) - len(reviewed)
-    report.note("images are not in Label Studio any more; their labels stay as they are", lost)
+    report.note("images are not in Label Studio any more; their labels stay", len(state["tasks"]) - len(reviewed))
     samples = pa.array(list(region_ids), pa.string())
     labels = codec.decode(shapes.take(), samples, layout)
     return Download(
@@ -79,7 +78,7 @@ def chosen(
     """The annotation of a task that counts, and its results; those of a prediction where nobody has annotated anything. The
     report is told of others.
     """
-    report.note("drafts, which nobody submitted, were left out", len(task["drafts"]))
+    report.note("images have drafts, which nobody submitted; they were left out", task.get("draft_exists", False))
     candidates = {}
     for one in task["annotations"]:
         candidate = _candidate(task["id"], sample, one, people)

@@ -39,8 +39,7 @@ def _mark(task_name: str) -> str:
 
 def _title(task: Task) -> str:
     """A title of 3 to 50 characters."""
-    run = task.name.rpartition("-")[0]
-    return f"{task.title} ({run})"[-50:] if len(task.title) + len(run) > 47 else f"{task.title} ({run})"
+    return f"{task.title} ({task.name.rpartition('-')[0]})"[-50:]
 
 
 def sent(api: Api, project: int, task_name: str, labelled: Container[str] = ()) -> dict[str, str]:

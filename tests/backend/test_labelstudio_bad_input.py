@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from tests import labelstudio_servers
@@ -16,6 +18,7 @@ from tests.labelstudio_servers import Server
 from annobridge.core.rows import Detection, Sample, Scalar
 from annobridge.dataset import create_dataset
 from annobridge.exceptions import Broken, Denied, InvalidLabels, MissingCredential, Rejected, Unsupported
+from annobridge_labelstudio import LabelStudioConfig
 from annobridge_labelstudio.upload import address_problems
 
 _CONTROL = '<RectangleLabels name="{}" toName="image">{}</RectangleLabels>'
@@ -115,8 +118,6 @@ def test_a_box_outside_the_image_is_refused(server: Server, tmp_path: Path) -> N
 def test_a_mask_that_cannot_be_read_leaves_its_label_as_it_is(
     server: Server, tmp_path: Path, damage: dict[str, Any]
 ) -> None:
-    import numpy as np
-
     made = dataset(tmp_path, [Detection("car", mask=np.eye(48, 64) > 0)], count=1)
     before = made.labels().to_arrow()
     results = annotate(server, made, {"objects": {"type": "instances", "classes": ["car"]}})
@@ -200,10 +201,6 @@ def test_addresses_that_nobody_can_open_are_refused(server: Server, tmp_path: Pa
 
 @pytest.mark.parametrize("path", ["ftp://host/a.png", "https://user:word@host/a.png?key=secret"])
 def test_an_address_with_a_login_or_of_another_kind_is_refused(path: str) -> None:
-    import pyarrow as pa
-
-    from annobridge_labelstudio import LabelStudioConfig
-
     (problem,) = address_problems(pa.table({"filepath": [path]}), LabelStudioConfig(media="storage"))
     assert "no address that Label Studio can open" in problem
     assert "secret" not in problem

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests import labelstudio_servers
-from tests.backend.labelstudio_cases import BOX, SCHEMA, annotate, dataset, editor, load, make_project, tasks
+from tests.backend.labelstudio_cases import annotate, dataset, editor, load, make_project, tasks
 from tests.doubles.labelstudio.server import OTHER
 from tests.labelstudio_servers import Server
 
 from annobridge.core.geometry import encode_rle
-from annobridge.core.rows import Classification, Detection, Keypoint, Polyline, Scalar
+from annobridge.core.rows import Classification, Detection, Keypoint, Polyline, Scalar, Segmentation
 from annobridge.exceptions import FinishedWork
+from annobridge.formats.labelstudio.brush_rle import encode
 from annobridge_labelstudio.choice import Candidate, choose
 
 
@@ -148,7 +150,7 @@ def test_skipped_images_drafts_and_deleted_ones_say_nothing(server: Server, tmp_
     assert report.total == 0
     told = " ".join(report.notes)
     assert "1 annotations were left out: its annotator skipped the image" in told
-    assert "1 drafts, which nobody submitted" in told
+    assert "1 images have drafts, which nobody submitted" in told
     assert "2 images have no annotation that counts" in told
     assert "1 images are not in Label Studio any more" in told
     assert made.labels().to_arrow().equals(before)
@@ -238,6 +240,36 @@ def test_a_project_of_others_is_joined_by_the_names_of_its_controls(server: Serv
     assert server.call("GET", f"/api/projects/{number}")["id"] == number  # it is not ours to delete
 
 
+def test_scalars_are_asked_by_whatever_control_a_project_has(server: Server, tmp_path: Path) -> None:
+    config = """<View><Image name="image" value="$image"/><Rating name="stars" toName="image"/>
+      <TextArea name="count" toName="image"/><Choices name="sky" toName="image">
+      <Choice value="7"/><Choice value="blue"/></Choices></View>"""
+    make_project(server, config)
+    made = dataset(tmp_path, [], count=1)
+    for name, value in (("stars", 4), ("count", 12), ("sky", 7)):
+        made.add_labels(name, [Scalar(value, sample_id="s0")], label_type="scalar")
+    schema: dict[str, Any] = {
+        "stars": {"type": "scalar"},
+        "count": {"type": "scalar"},
+        "sky": {"type": "scalar", "classes": [7, "blue"]},
+    }
+    results = annotate(server, made, schema, project="Streets")
+    assert load(server, made).total == 0
+    (task,) = tasks(server, results)
+    assert {one["from_name"]: one["value"] for one in task["annotations"][0]["result"]} == {
+        "stars": {"rating": 4}, "count": {"text": ["12"]}, "sky": {"choices": ["7"]},
+    }  # fmt: skip
+    answers: dict[str, Any] = {"stars": {"rating": 5}, "count": {"text": ["13"]}, "sky": {"choices": ["blue"]}}
+    changed = [one | {"value": answers[one["from_name"]]} for one in task["annotations"][0]["result"]]
+    server.call("PATCH", f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": changed})
+    assert load(server, made).edited == 3
+    assert {row["field"]: row["value"] for row in made.labels().to_pylist()} == {
+        "stars": "5",
+        "count": "13",
+        "sky": '"blue"',
+    }
+
+
 def test_files_that_the_server_reads_are_named_and_not_sent(server: Server, tmp_path: Path) -> None:
     made = dataset(tmp_path)
     results = annotate(server, made, media="storage", media_root=str(tmp_path))
@@ -260,10 +292,22 @@ def test_instances_of_the_page_come_as_masks(server: Server, tmp_path: Path) -> 
     assert [row["mask"]["counts"] for row in made.labels().to_pylist()] == [encode_rle(mask)["counts"]] * 2
 
 
+def test_brushes_of_one_class_are_one_mask_of_a_segmentation(server: Server, tmp_path: Path) -> None:
+    ground, more = np.zeros((48, 64), np.uint8), np.zeros((48, 64), bool)
+    ground[:10], more[20:30] = 1, True
+    made = dataset(tmp_path, Segmentation(ground, {1: "road"}), count=1)
+    results = annotate(server, made, {"objects": {"type": "segmentation", "classes": ["road"]}})
+    assert load(server, made).total == 0
+    editor(server, results).draw("s0", "objects", "brushlabels", {"format": "rle", "rle": encode(more)}, "road")
+    report = load(server, made)
+    assert (report.added, report.edited, report.deleted) == (0, 1, 0)
+    (row,) = made.labels().to_pylist()
+    assert row["mask"]["counts"] == encode_rle((ground > 0) | more)["counts"]
+    assert load(server, made).total == 0
+
+
 @pytest.mark.parametrize("which", ["latest", "ground_truth"])
 def test_the_choice_among_annotations(which: Any) -> None:
-    from datetime import UTC, datetime
-
     def one(number: int, minute: int, truth: bool) -> Candidate:
         time = datetime(2026, 11, 1, 10, minute, tzinfo=UTC)
         return Candidate(1, "s", number, "a", time, time, truth)
@@ -281,6 +325,3 @@ def _of_class(results: list[dict[str, Any]], label: str) -> list[dict[str, Any]]
         if one["type"] == "rectanglelabels":
             one["value"]["rectanglelabels"] = [label]
     return list(changed)
-
-
-__all__ = ["BOX", "SCHEMA"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -47,8 +48,6 @@ class Editor:
                 if "bounding_box" in columns:
                     one["value"] |= place(columns["bounding_box"])
                 if "value" in columns:
-                    import json
-
                     value = json.loads(columns["value"])
                     one["value"] = {ANSWERS[one["type"]]: [value] if one["type"] in ("textarea", "choices") else value}
             return results

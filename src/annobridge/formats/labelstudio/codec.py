@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, choose, equal, map_distinct, replace_values, set_columns
 from ...core.checks.problems import rows_problem, value_problem
-from ...core.geometry import mask_box
+from ...core.checks.repeats import repeated
+from ...core.geometry import Mask, decode_rle, encode_rle, mask_box
 from ...core.json_values import same
-from ...core.labels import ATTRIBUTE, REMOTE
+from ...core.labels import ATTRIBUTE, MASK, REMOTE, conform
 from ...core.rows import VALUE_TYPES
 from ...core.schema import Attribute
 from ..common.items import Shapes
@@ -256,17 +257,25 @@ def decode(shapes: pa.Table, sample_ids: pa.Array, layout: Layout) -> pa.Table:
         "bounding_box": _boxes(rows, equal(kind, "mask")),
         "attributes": _attributes(rows["attributes"], layout), "label_id": pa.nulls(len(rows), pa.string()),
     }  # fmt: skip
-    return pa.Table.from_arrays(
-        [columns[f.name].cast(f.type) if f.name in columns else _column(rows, f) for f in REMOTE], schema=REMOTE
-    )
+    rest = {name: rows[name] for name in rows.column_names if name in REMOTE.names}
+    return _joined(conform(pa.table(rest | columns), REMOTE))
 
 
-def _column(rows: pa.Table, field: pa.Field) -> pa.Array:
-    return (
-        as_array(rows[field.name]).cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(len(rows), field.type)
-    )
+def _joined(labels: pa.Table) -> pa.Table:
+    """Regions of one class, in a field that has one mask for each class of an image, as one label: the first, with all pixels."""
+    of_maps, key = equal(labels["kind"], "segmentation"), ["sample_id", "field", "label", "kind"]
+    again = repeated(labels, ["sample_id"], key) & of_maps
+    if not again.any():
+        return labels
+    pixels: dict[tuple[str, ...], Mask] = {}
+    names = [tuple(row.values()) for row in labels.select(key).to_pylist()]
+    for name, rle in zip(names, labels["mask"].to_pylist(), strict=True):
+        if name[-1] == "segmentation":
+            found = decode_rle(rle)
+            before = pixels.get(name, found)
+            pixels[name] = before | found if before.shape == found.shape else before
+    masks = pa.array([encode_rle(pixels[name]) if name in pixels else None for name in names], MASK)
+    return set_columns(labels, mask=choose(of_maps, masks, labels["mask"])).filter(pa.array(~again))
 
 
 def _boxes(rows: pa.Table, of_masks: np.ndarray) -> pa.Array:
