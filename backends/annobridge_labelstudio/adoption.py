@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,7 +16,6 @@ from annobridge.formats.labelstudio.label_config import parse
 from annobridge.formats.labelstudio.layout import Layout, found_fields, scalar_types
 from annobridge.formats.labelstudio.results import size_of
 from annobridge.formats.labelstudio.urls import image_name
-from annobridge.spill.temporary import file_of
 
 from .api import FILE, Api, Json, named
 from .config import LabelStudioConfig
@@ -59,8 +58,3 @@ def adopt(found: FoundTask, config: LabelStudioConfig, schema: LabelSchema, samp
     pairs = zip(found.state["tasks"], sample_ids.to_pylist(), strict=True)
     tasks = {str(number): sample for number, sample in pairs if sample is not None}
     return {"project": found.state["project"], "own": False, "adopted": True, "tasks": tasks, **layout.to_state()}
-
-
-def read_media(api: Api, found: FoundTask, number: int) -> BinaryIO:
-    """The file of an image that is on the server. Raises ``Rejected`` for one that is elsewhere."""
-    return file_of(api.http.stream(found.state["addresses"][number]))

@@ -108,10 +108,6 @@ class Api:
         given = {"title": title, "description": description, "label_config": config}
         return dict(self.http.send("POST", "/api/projects", json=given, expect=_PROJECT))
 
-    def delete_project(self, number: int) -> None:
-        """Delete a project with all that is in it."""
-        self.http.delete(f"/api/projects/{number}/")
-
     # --- media ------------------------------------------------------------------------------------------------------
 
     def upload(self, project: int, files: Iterable[MediaFile]) -> dict[int, str]:

@@ -25,6 +25,7 @@ from annobridge.core.schema import LabelSchema
 from annobridge.formats.labelstudio import codec
 from annobridge.formats.labelstudio.label_config import parse
 from annobridge.formats.labelstudio.layout import SHAPED, Layout
+from annobridge.spill.temporary import file_of
 
 from . import adoption, download, push, upload
 from .api import Api, connect, named
@@ -121,7 +122,7 @@ class LabelStudioBackend(AnnotationBackend):
         if not state.get("adopted"):
             self._api.delete_tasks(state["project"], [int(number) for number in state["tasks"]])
             if state["own"] and upload.is_empty(self._api, state["project"]):
-                self._api.delete_project(state["project"])
+                self._api.http.delete(f"/api/projects/{state['project']}/")
 
     def push(self, receipt: Receipt, edits: Edits) -> Pushed:
         """Change labels in the annotations that count."""
@@ -137,8 +138,8 @@ class LabelStudioBackend(AnnotationBackend):
         return adoption.adopt(found, self.config, schema, sample_ids)
 
     def read_media(self, found: FoundTask, number: int) -> BinaryIO:
-        """An image, as the server has it."""
-        return adoption.read_media(self._api, found, number)
+        """An image, as the server has it. Raises ``Rejected`` for one that is elsewhere."""
+        return file_of(self._api.http.stream(found.state["addresses"][number]))
 
     @classmethod
     def task_keys(cls, receipt: Receipt) -> frozenset[str]:

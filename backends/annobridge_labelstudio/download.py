@@ -24,12 +24,15 @@ ANNOTATED, SKIPPED, TO_DO = "annotated", "skipped", "to do"  # the states of an 
 
 
 def state_of(task: Json, state: Mapping[str, Any]) -> str:
-    """What people have done with a task. A push of ours is not their work."""
+    """What people have done with a task, by its annotations, or else by its counts. A push of ours is not their work."""
+    given = task.get("annotations")
+    submitted = task["total_annotations"] if given is None else sum(not one["was_cancelled"] for one in given)
+    skipped = task["cancelled_annotations"] if given is None else len(given) - submitted
     ours = state.get("pushed", {}).get(str(task["id"])) == task["updated_at"]
-    sent_as_annotation = not state.get("predictions") and not state.get("adopted")
-    if task["total_annotations"] and not ours and (task["updated_by"] or not sent_as_annotation):
+    is_new = bool(task["updated_by"]) or state.get("predictions") or state.get("adopted")
+    if submitted and is_new and not ours:
         return ANNOTATED
-    return SKIPPED if task["cancelled_annotations"] and not task["total_annotations"] else TO_DO
+    return SKIPPED if skipped and not submitted else TO_DO
 
 
 def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:

@@ -51,11 +51,18 @@ def sent(api: Api, project: int, task_name: str, labelled: Container[str] = ()) 
     wrong = []
     for task in api.tasks(project, task_name):
         sample = task["data"][SAMPLE]
-        is_empty = not (task["total_annotations"] or task["cancelled_annotations"] or task["total_predictions"])
-        if (is_empty and sample in labelled) or first.setdefault(sample, task["id"]) != task["id"]:
+        if (sample in labelled and lacks_labels(api, task)) or first.setdefault(sample, task["id"]) != task["id"]:
             wrong.append(task["id"])
     api.delete_tasks(project, wrong)
     return {str(number): sample for sample, number in sorted(first.items())}
+
+
+def lacks_labels(api: Api, task: Json) -> bool:
+    """Whether a task has no annotations and no predictions. The counts in a list can be behind, so one without any is looked at."""
+    if task["total_annotations"] or task["cancelled_annotations"] or task["total_predictions"]:
+        return False
+    whole = api.task(task["id"])
+    return not (whole["annotations"] or whole["predictions"])
 
 
 def is_empty(api: Api, project: int) -> bool:
@@ -87,28 +94,21 @@ def upload(api: Api, config: LabelStudioConfig, task: Task, layout: Layout) -> R
         (key,) = found.images.values()
         addresses = _addresses(api, config, task, project["id"], {sample: paths[sample] for sample in missing})
         data = {s: {key: addresses[s], TASK: task.name, SAMPLE: s, FILE: _name(paths[s])} for s in missing}
-        labels = _predictions if config.as_predictions else _annotations
-        api.import_tasks(
-            project["id"], ({"data": data[s]} | (labels(made[s].results) if s in made else {}) for s in missing)
-        )
-    state = {
-        "project": project["id"],
-        "own": config.project is None,
-        "tasks": there,
-        "predictions": config.as_predictions,
-    }
+        labels = {s: _labels(one.results, config.as_predictions) for s, one in made.items()}
+        api.import_tasks(project["id"], ({"data": data[s], **labels.get(s, {})} for s in missing))
+    state = {"project": project["id"], "own": config.project is None, "tasks": there}
+    state |= {"predictions": config.as_predictions, **layout.to_state()}
     baseline = codec.as_returned(made, layout)
     given = as_array(task.labels["label_id"])
     unsent = given.filter(pc.invert(pc.is_in(given, value_set=as_array(baseline["label_id"]))))
-    return Receipt(task.name, state | layout.to_state(), baseline, unsent)
+    return Receipt(task.name, state, baseline, unsent)
 
 
-def _annotations(results: list[Json]) -> Json:
+def _labels(results: list[Json], as_predictions: bool) -> Json:
+    """What a new task has besides its data."""
+    if as_predictions:
+        return {"predictions": [{"result": results, "model_version": "annobridge"}]}
     return {"annotations": [{"result": results, "ground_truth": False}]}
-
-
-def _predictions(results: list[Json]) -> Json:
-    return {"predictions": [{"result": results, "model_version": "annobridge"}]}
 
 
 def _addresses(
