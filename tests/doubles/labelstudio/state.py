@@ -35,6 +35,7 @@ class State:
     annotations: dict[int, Json] = field(default_factory=dict)
     predictions: dict[int, Json] = field(default_factory=dict)
     drafts: list[Json] = field(default_factory=list)
+    counted: dict[int, str] = field(default_factory=dict)  # as what an annotation is counted, which can be wrong
     busy: int = 0  # imports that lose the annotations of their tasks
     _ids: dict[str, Iterator[int]] = field(default_factory=dict)
     _clock: datetime = field(default_factory=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
@@ -131,6 +132,9 @@ class State:
     def annotate(self, task: int, given: Json, user: int, imported: bool = False) -> Json:
         """Add an annotation. Results are not looked at; what is imported is ground truth, unless it says that it is not."""
         now, id_ = self.now(), self.new_id("annotation")
+        # The first annotation of a task is not counted if it is one that was skipped, nor is one that is skipped later.
+        is_first = not any(one["task"] == task for one in self.annotations.values())
+        self.counted[id_] = "total" if not given.get("was_cancelled") else "" if is_first else "cancelled"
         self.annotations[id_] = {
             "id": id_, "task": task, "result": given.get("result", []), "was_cancelled": bool(given.get("was_cancelled")),
             "ground_truth": bool(given.get("ground_truth", imported)), "created_at": now, "updated_at": now,
@@ -164,11 +168,11 @@ class State:
             raise Refused(404, "No Task matches the given query.")
         task = self.tasks[number]
         mine = [one for one in self.annotations.values() if one["task"] == number]
-        done = sum(not one["was_cancelled"] for one in mine)
+        done, cancelled = (sum(self.counted[one["id"]] == what for one in mine) for what in ("total", "cancelled"))
         people = {one["updated_by"] for one in mine} - {None}
         drafts = [one for one in self.drafts if one["task"] == number]
         shown = {
-            "id": number, **task, "total_annotations": done, "cancelled_annotations": len(mine) - done, "is_labeled": done > 0,
+            "id": number, **task, "total_annotations": done, "cancelled_annotations": cancelled, "is_labeled": done > 0,
             "total_predictions": sum(one["task"] == number for one in self.predictions.values()),
             "updated_by": [{"user_id": who} for who in sorted(people)], "drafts": [], "draft_exists": bool(drafts) and labels,
         }  # fmt: skip

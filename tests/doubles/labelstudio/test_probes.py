@@ -137,13 +137,17 @@ def test_every_change_moves_the_time_of_a_task(server: Server, project: int) -> 
     assert listed(server, project, fields="all")[0]["draft_exists"] is True
 
 
-def test_a_skipped_annotation_is_counted_by_itself(server: Server, project: int) -> None:
-    (number,) = imported(server, project, {"data": {"image": "x"}})
+def test_counts_of_skipped_annotations_are_wrong(server: Server, project: int) -> None:
+    (number, other) = imported(
+        server, project, {"data": {"image": "x"}}, {"data": {"image": "x"}, "annotations": [{"result": [RESULT]}]}
+    )
     server.call(
         "POST", f"/api/tasks/{number}/annotations/?project={project}", json={"result": [], "was_cancelled": True}
     )
-    (task,) = listed(server, project)
-    assert (task["total_annotations"], task["cancelled_annotations"]) == (0, 1)
+    (annotation,) = server.call("GET", f"/api/tasks/{other}")["annotations"]
+    server.call("PATCH", f"/api/annotations/{annotation['id']}/", json={"result": [], "was_cancelled": True})
+    found = [(task["total_annotations"], task["cancelled_annotations"]) for task in listed(server, project)]
+    assert found == [(0, 0), (1, 0)]
 
 
 def test_what_is_deleted_is_gone(server: Server, project: int) -> None:
