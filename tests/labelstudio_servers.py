@@ -69,4 +69,5 @@ def real() -> Iterator[Server]:
             yield real
     finally:
         for number in made:
-            real.send("DELETE", f"/api/projects/{number}/")
+            tries = (real.send("DELETE", f"/api/projects/{number}/").status_code for _ in range(5))
+            assert any(status in (204, 404) for status in tries)  # a database that is locked answers 500
