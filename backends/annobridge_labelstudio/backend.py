@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from annobridge.backend import (
     AnnotationBackend,
+    Answer,
     Capabilities,
     Download,
     Edits,
@@ -28,6 +29,7 @@ from annobridge.formats.labelstudio.layout import SHAPED, Layout
 from annobridge.spill.temporary import file_of
 
 from . import adoption, download, push, upload
+from .answers import read_answers
 from .api import Api, connect, named
 from .config import LabelStudioConfig
 
@@ -45,7 +47,7 @@ class LabelStudioBackend(AnnotationBackend):
         values_required=frozenset({"select", "radio"}),
         attributed_types=SHAPED,
         class_attributes=True,
-        status=True, reviewed=True, push=True, adopt=True,
+        status=True, reviewed=True, answers=True, push=True, adopt=True,
         editor_limits={
             **dict.fromkeys(("polygons", "polylines"), "each part of one is a region by itself, and new ones have one part."),
             "keypoints": "each point is a region, and a new one is a label of one point.",
@@ -95,6 +97,10 @@ class LabelStudioBackend(AnnotationBackend):
     def download(self, receipt: Receipt) -> Download:
         """The labels of the annotation of each image that counts."""
         return download.download(self._api, self.config, receipt)
+
+    def answers(self, receipt: Receipt) -> Iterable[Answer]:
+        """The annotations of each person."""
+        return read_answers(self._api, self.config, receipt)
 
     def status(self, receipt: Receipt) -> Status:
         """How many images people have annotated, as far as the list of tasks says."""

@@ -84,24 +84,25 @@ def chosen(
     report.note("images have drafts, which nobody submitted; they were left out", task.get("draft_exists", False))
     candidates = {}
     for one in task["annotations"]:
-        candidate = _candidate(task["id"], sample, one, people)
+        candidate = candidate_of(task["id"], sample, one, people)
         if one["was_cancelled"]:
-            report.skip(_named(candidate), "its annotator skipped the image")
+            report.skip(named(candidate), "its annotator skipped the image")
         elif config.only_annotators and candidate.annotator not in config.only_annotators:
-            report.skip(_named(candidate), "its annotator is not one of only_annotators")
+            report.skip(named(candidate), "its annotator is not one of only_annotators")
         else:
             candidates[candidate] = one["result"]
     taken = choose(list(candidates), config.which)
     if taken is not None:
         for other in candidates.keys() - {taken}:
             which = f"of an image, the annotation that is its {config.which} counts"
-            report.skip(f"{_named(other)}; {_named(taken)} was taken", which)
+            report.skip(f"{named(other)}; {named(taken)} was taken", which)
         return taken, candidates[taken]
     predictions = task["predictions"] if not task["annotations"] else []
     return None, predictions[0]["result"] if predictions else None
 
 
-def _candidate(task: int, sample: str, one: Json, people: Mapping[int, str]) -> Candidate:
+def candidate_of(task: int, sample: str, one: Json, people: Mapping[int, str]) -> Candidate:
+    """An annotation of a task of Label Studio; ``people`` are the e-mail addresses of its users."""
     who = one["updated_by"] or one["completed_by"]
     who = who["id"] if isinstance(who, dict) else who  # as a single task has it
     annotator = people.get(who, str(who)) if who is not None else None
@@ -109,7 +110,8 @@ def _candidate(task: int, sample: str, one: Json, people: Mapping[int, str]) -> 
     return Candidate(task, sample, one["id"], annotator, created, updated, one["ground_truth"])
 
 
-def _named(one: Candidate) -> str:
+def named(one: Candidate) -> str:
+    """An annotation, in words."""
     return f"annotation {one.annotation_id} of task {one.task_id}, by {one.annotator or 'nobody'}"
 
 
