@@ -7,6 +7,8 @@ projects of their own there, and delete them.
 from __future__ import annotations
 
 import os
+import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,3 +73,16 @@ def real() -> Iterator[Server]:
         for number in made:
             tries = (real.send("DELETE", f"/api/projects/{number}/").status_code for _ in range(5))
             assert any(status in (204, 404) for status in tries)  # a database that is locked answers 500
+
+
+def second(server_: Server) -> Server:
+    """The server, as a second person sees it; on a real one, somebody who has just signed up by an invitation."""
+    if server_.double:
+        return Server(server_.url, server.OTHER, server_.double)
+    url = server_.url.rstrip("/") + server_.call("GET", "/api/invite")["invite_url"]
+    session = requests.Session()
+    (secret,) = re.findall(r'csrfmiddlewaretoken" value="([^"]+)', session.get(url, timeout=60).text)
+    form = {"csrfmiddlewaretoken": secret, "email": f"{uuid.uuid4().hex[:8]}@example.com", "password": uuid.uuid4().hex}
+    session.post(url, data=form, headers={"Referer": url}, timeout=60).raise_for_status()
+    answer = session.get(f"{server_.url.rstrip('/')}/api/current-user/token", timeout=60)
+    return Server(server_.url, answer.json()["token"])

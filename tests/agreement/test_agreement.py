@@ -182,6 +182,8 @@ def test_a_run_of_several_fields_and_a_view(ds: ab.Dataset) -> None:
 def test_a_partial_load_is_an_answer_to_its_samples(ds: ab.Dataset) -> None:
     ds.annotate("r", label_schema="truth", backend="memory", progress=False)
     ds.load_annotations("r", dest_field="some", where=["s0"])
+    quality = ds.annotation_quality(["some"], truth="truth")
+    assert quality.notes == ["2 of 3 images have no truth, or nobody's answer, and do not count."]
     found = ds.compare_annotations(["some", "truth"])
     assert row(found.pairs, left="some")["f1"] == 1.0
     assert found.notes == ["2 of 3 images were seen by one annotator only."]

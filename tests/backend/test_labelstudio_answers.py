@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from tests import labelstudio_servers
 from tests.backend.labelstudio_cases import annotate, dataset, load, tasks
 from tests.contract.labelstudio_hands import place
-from tests.doubles.labelstudio.server import OTHER
 from tests.labelstudio_servers import Server
 
 import annobridge as ab
 from annobridge.dataset import Dataset
 
 BOX, NEW = [0.1, 0.2, 0.3, 0.4], [0.6, 0.6, 0.2, 0.2]
-
-
-@contextmanager
-def _double() -> Iterator[tuple[Server, Server]]:
-    with labelstudio_servers.double() as made:
-        yield made, Server(made.url, OTHER, made.double)
-
-
-@contextmanager
-def _real() -> Iterator[tuple[Server, Server]]:
-    with labelstudio_servers.real() as server:
-        yield server, _joined(server)
-
-
-def _joined(server: Server) -> Server:
-    """The server, as somebody sees it who has just signed up by an invitation."""
-    url = server.url + server.call("GET", "/api/invite")["invite_url"]
-    session = requests.Session()
-    (secret,) = re.findall(r'csrfmiddlewaretoken" value="([^"]+)', session.get(url, timeout=60).text)
-    form = {"csrfmiddlewaretoken": secret, "email": f"{uuid.uuid4().hex[:8]}@example.com", "password": uuid.uuid4().hex}
-    session.post(url, data=form, headers={"Referer": url}, timeout=60).raise_for_status()
-    token = session.get(f"{server.url}/api/current-user/token", timeout=60).json()["token"]
-    return Server(server.url, token)
 
 
 @pytest.fixture(
@@ -56,8 +29,8 @@ def _joined(server: Server) -> Server:
 )
 def people(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
     """Two people at one server; the first one sends."""
-    with (_double if request.param == "double" else _real)() as both:
-        yield both
+    with getattr(labelstudio_servers, request.param)() as server:
+        yield server, labelstudio_servers.second(server)
 
 
 def name_of(person: Server) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,13 @@ from ..core.agreement.compare import Compared, compare
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import ConfigError, InvalidOption
 from ..store.stores import Stores
-from . import page, rates
+from . import rates
 from .coefficients import coefficients
 from .parts import Answers, sizes
+from .tables import Tables, seen_by_one
 
-_SHOWN = 20  # rows of a table in a notebook
 
-
-class Agreement:
+class Agreement(Tables):
     """How far several annotators agree. All tables are Arrow's.
 
     Two objects are one if they are alike enough (``iou``), in the best assignment. They agree if they have the same class, too.
@@ -34,14 +32,11 @@ class Agreement:
         notes: what to keep in mind, a sentence each.
     """
 
-    title = "Agreement"
-
     def __init__(self, compared: Compared, annotators: list[str], iou: float, select: Callable[..., Any]) -> None:
         self._compared, self._select = compared, select
         self.annotators, self.iou = annotators, iou
-        images = compared.images
-        alone = int(pc.sum(pc.less(images["annotators"], 2), min_count=0).as_py())
-        self.notes = [f"{alone:,} of {images.num_rows:,} images were seen by one annotator only."] if alone else []
+        alone, total = seen_by_one(compared.images), compared.images.num_rows
+        self.notes = [f"{alone:,} of {total:,} images were seen by one annotator only."] if alone else []
 
     @cached_property
     def pairs(self) -> pa.Table:
@@ -98,30 +93,25 @@ class Agreement:
         tables = {name: getattr(self, name).to_pylist() for name in names}
         return {"annotators": self.annotators, "iou": self.iou, **tables, "notes": self.notes}
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write all tables into one HTML file, which needs no server. Raises ``InvalidOption`` if it cannot be written."""
-        return page.write(Path(path), f"{self.title} of {', '.join(self.annotators)}", self._tables(None), self.notes)
+    def _heading(self) -> str:
+        return f"Agreement of {', '.join(self.annotators)}"
 
-    def _tables(self, most: int | None) -> Iterator[tuple[str, pa.Table]]:
+    def _tables(self) -> Iterator[tuple[str, pa.Table]]:
         yield "pairs", self.pairs
         with suppress(ConfigError):  # without the packages
             yield "coefficients", self.coefficients
         for name in ("classes", "attributes", "confusion", "images"):
-            table = getattr(self, name)
-            yield name, table if most is None else table.slice(0, most)
+            yield name, getattr(self, name)
 
     def __repr__(self) -> str:
-        return f"{self.title}({', '.join(self.annotators)}, iou={self.iou})"
+        return f"Agreement({', '.join(self.annotators)}, iou={self.iou})"
 
     def __str__(self) -> str:
-        lines = [f"{self.title} of {', '.join(self.annotators)} (IoU {self.iou}):"]
+        lines = [f"{self._heading()} (IoU {self.iou}):"]
         for row in self.pairs.to_pylist():
             agreed = f"F1 {row['f1']:.3f}, mean IoU {row['mean_iou']:.3f}" if row["agreed"] else "nothing in common"
             lines.append(f"  {row['left']} and {row['right']}: {agreed}, {row['agreed']:,} labels agree")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
-
-    def _repr_html_(self) -> str:
-        return page.body(f"{self.title} of {', '.join(self.annotators)}", self._tables(_SHOWN), self.notes)
 
 
 def compared(

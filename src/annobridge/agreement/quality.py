@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ..core.agreement.compare import Compared
-from . import page, rates
+from . import rates
+from .tables import Tables, seen_by_one
 
-_SHOWN = 20
 _BOUNDS = [f"{name}_{end}" for name in ("precision", "recall", "mean_iou") for end in ("low", "high")]
 _QUALITY = [
     pa.field("annotator", pa.string()), pa.field("labels", pa.int64()), pa.field("true_labels", pa.int64()),
@@ -31,7 +30,7 @@ ATTRIBUTES = pa.schema(
 )  # fmt: skip
 
 
-class Quality:
+class Quality(Tables):
     """How good each annotator is, against the truth, on the images that both saw. All tables are Arrow's.
 
     A label is correct if it is one of the truth: alike enough (``iou``) in the best assignment, with its class. ``…_low`` and
@@ -40,12 +39,15 @@ class Quality:
     Attributes:
         truth: the name of the truth.
         iou: how alike two shapes have to be.
+        notes: what to keep in mind, a sentence each.
     """
-
-    title = "Quality"
 
     def __init__(self, compared: Compared, truth: str, iou: float) -> None:
         self._compared, self.truth, self.iou = compared, truth, iou
+        alone, total = seen_by_one(compared.images), compared.images.num_rows
+        self.notes = (
+            [f"{alone:,} of {total:,} images have no truth, or nobody's answer, and do not count."] if alone else []
+        )
 
     @cached_property
     def annotators(self) -> pa.Table:
@@ -95,28 +97,23 @@ class Quality:
         """All tables as plain data."""
         names = ("annotators", "classes", "attributes")
         tables = {name: getattr(self, name).to_pylist() for name in names}
-        return {"truth": self.truth, "iou": self.iou, **tables, "weights": self.weights}
+        return {"truth": self.truth, "iou": self.iou, **tables, "weights": self.weights, "notes": self.notes}
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write all tables into one HTML file, which needs no server. Raises ``InvalidOption`` if it cannot be written."""
-        return page.write(Path(path), f"{self.title}, against {self.truth}", self._tables(None), [])
+    def _heading(self) -> str:
+        return f"Quality, against {self.truth}"
 
-    def _tables(self, most: int | None) -> Iterator[tuple[str, pa.Table]]:
+    def _tables(self) -> Iterator[tuple[str, pa.Table]]:
         for name in ("annotators", "classes", "attributes"):
-            table = getattr(self, name)
-            yield name, table if most is None else table.slice(0, most)
+            yield name, getattr(self, name)
 
     def __repr__(self) -> str:
-        return f"{self.title}(against {self.truth!r}, iou={self.iou})"
+        return f"Quality(against {self.truth!r}, iou={self.iou})"
 
     def __str__(self) -> str:
-        lines = [f"{self.title} against {self.truth} (IoU {self.iou}):"]
+        lines = [f"Quality against {self.truth} (IoU {self.iou}):"]
         for row in self.annotators.to_pylist():
             shares = ", ".join(
                 f"{name} {row[name]:.3f}" for name in ("precision", "recall", "mean_iou") if row[name] is not None
             )
             lines.append(f"  {row['annotator']}: {shares.replace('mean_iou', 'mean IoU')}")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        return page.body(f"{self.title}, against {self.truth}", self._tables(_SHOWN), [])
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

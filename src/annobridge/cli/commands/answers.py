@@ -180,6 +180,7 @@ def _measured(data: dict[str, Any]) -> Iterator[Any]:
     if data["attributes"]:
         rows = [_with_intervals(row) for row in data["attributes"]]
         yield _table(rows, ["annotator", "attribute", "compared", "accuracy"])
+    yield from (f"Note: {note}" for note in data["notes"])
     yield from _where(data)
 
 

@@ -15,6 +15,7 @@ all others. A tool may round coordinates: they are compared within ``precision``
 """
 
 from .adopted import AdoptedLaws
+from .answered import AnsweredLaws
 from .base import Tool
 from .life import LifeLaws
 from .merged import MergedLaws
@@ -27,5 +28,7 @@ from .sent_back import SentBackLaws
 __all__ = ["BackendContract", "Tool"]
 
 
-class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws, PushedLaws, AdoptedLaws, LifeLaws):
+class BackendContract(
+    ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws, PushedLaws, AdoptedLaws, AnsweredLaws, LifeLaws
+):
     """The laws for one backend. Inherit from this class, under a name that begins with ``Test``; ``Laws`` says what to set."""

@@ -7,7 +7,7 @@ import json
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,6 +92,12 @@ class Laws:
 
     def shown_read_only(self, results: AnnotationResults) -> set[str]:
         """The names of the attributes that the tool shows as read-only. Without this method, the law about them is skipped."""
+        raise NotImplementedError
+
+    def answer(self, results: AnnotationResults, samples: Sequence[Sequence[str]]) -> Sequence[str]:
+        """Let different people answer some samples each, with the labels as they were sent; returns their names. Without this
+        method, the laws about several answers are skipped.
+        """
         raise NotImplementedError
 
     # Conditions: a law is skipped where they do not hold

@@ -1,0 +1,40 @@
+"""What agreement and quality have in common: tables, shown in notebooks and written into files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import page
+
+_SHOWN = 20  # rows of a table in a notebook
+
+
+def seen_by_one(images: pa.Table) -> int:
+    """Of how many images (``core.agreement.compare.IMAGES``) there is one answer only."""
+    return int(pc.sum(pc.less(images["annotators"], 2), min_count=0).as_py())
+
+
+class Tables(ABC):
+    """Tables with a title."""
+
+    notes: list[str]
+
+    @abstractmethod
+    def _heading(self) -> str:
+        """The title."""
+
+    @abstractmethod
+    def _tables(self) -> Iterator[tuple[str, pa.Table]]:
+        """The tables, by their names."""
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write all tables into one HTML file, which needs no server. Raises ``InvalidOption`` if it cannot be written."""
+        return page.write(Path(path), self._heading(), self._tables(), self.notes)
+
+    def _repr_html_(self) -> str:
+        return page.body(self._heading(), ((name, rows.slice(0, _SHOWN)) for name, rows in self._tables()), self.notes)
