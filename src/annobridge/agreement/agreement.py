@@ -18,7 +18,7 @@ from ..store.stores import Stores
 from . import rates
 from .coefficients import coefficients
 from .parts import Answers, sizes
-from .tables import Tables, seen_by_one
+from .tables import Tables, not_compared
 
 
 class Agreement(Tables):
@@ -35,7 +35,7 @@ class Agreement(Tables):
     def __init__(self, compared: Compared, annotators: list[str], iou: float, select: Callable[..., Any]) -> None:
         self._compared, self._select = compared, select
         self.annotators, self.iou = annotators, iou
-        alone, total = seen_by_one(compared.images), compared.images.num_rows
+        alone, total = not_compared(compared.images), compared.images.num_rows
         self.notes = [f"{alone:,} of {total:,} images were seen by one annotator only."] if alone else []
 
     @cached_property

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..core.agreement.compare import Compared
 from . import rates
-from .tables import Tables, seen_by_one
+from .tables import Tables, not_compared
 
 _BOUNDS = [f"{name}_{end}" for name in ("precision", "recall", "mean_iou") for end in ("low", "high")]
 _QUALITY = [
@@ -44,7 +44,7 @@ class Quality(Tables):
 
     def __init__(self, compared: Compared, truth: str, iou: float) -> None:
         self._compared, self.truth, self.iou = compared, truth, iou
-        alone, total = seen_by_one(compared.images), compared.images.num_rows
+        alone, total = not_compared(compared.images), compared.images.num_rows
         self.notes = (
             [f"{alone:,} of {total:,} images have no truth, or nobody's answer, and do not count."] if alone else []
         )

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from . import page
 
 _SHOWN = 20  # rows of a table in a notebook
 
 
-def seen_by_one(images: pa.Table) -> int:
-    """Of how many images (``core.agreement.compare.IMAGES``) there is one answer only."""
-    return int(pc.sum(pc.less(images["annotators"], 2), min_count=0).as_py())
+def not_compared(images: pa.Table) -> int:
+    """How many images (``core.agreement.compare.IMAGES``) count for no pair of answers."""
+    return int(images["disagreement"].null_count)
 
 
 class Tables(ABC):
