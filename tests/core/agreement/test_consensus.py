@@ -336,5 +336,7 @@ def test_what_all_have_drawn_twice_is_left() -> None:
         answer("carol", box(0.1, 0.1)),
     )
     assert disputed(found) == [("existence", "its 2 annotators, of 3, have another one in its place")]
+    assert set(found.disputed["remote_id"].to_pylist()) < set(found.labels["remote_id"].to_pylist())
+    assert found.labels.num_rows == 2
     two = consensus(*(answer(name, box(0.1, 0.1), box(0.105, 0.1)) for name in NAMES[:3]))  # all see two
     assert (two.labels.num_rows, two.disputed.num_rows) == (2, 0)

@@ -144,7 +144,8 @@ def agree(
     labels, annotators = all_labels(given)
     objects = objects_of(labels, annotators)
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))
-    alike = similar_pairs(labels, annotators, objects, options.iou, several, sizes_of(samples, labels))
+    sizes = sizes_of(samples, labels)
+    alike = similar_pairs(labels, annotators, objects, options.iou, several, sizes)
     known = known_pairs(labels, annotators, objects, base)
     pairs, is_known = united(alike, known)
     weights_of = answered.weights[annotators]
@@ -152,7 +153,7 @@ def agree(
     same_class = classes[pairs.left] == classes[pairs.right]
     scores = pairs.similarity + SAME_CLASS * same_class + SAME_ID * is_known
     cluster = clusters(annotators[objects.first], pairs, scores)
-    own = similar_pairs(labels, annotators, objects, TWICE, several, sizes_of(samples, labels), own=True)
+    own = similar_pairs(labels, annotators, objects, TWICE, several, sizes, own=True)
     groups = _groups(labels, objects, cluster, pairs, weights_of)
     by_weight = groups.members._replace(weights=weights[annotators][groups.members.rows])
     merged = merged_shapes(labels, by_weight if options.geometry == WEIGHTED else groups.members, options.geometry)
@@ -191,13 +192,11 @@ class _ClassVotes(NamedTuple):
         texts: the classes, or values, that there are.
         of_label: the number of the class of each label.
         found: what each cluster says.
-        people: how many have each cluster.
     """
 
     texts: pa.Array
     of_label: Ints
     found: Votes
-    people: Ints
 
 
 def _votes(
@@ -209,11 +208,12 @@ def _votes(
     there = np.flatnonzero(known.rows >= 0)[::-1]  # the first label of a cluster is written last
     sent[groups.clusters[there]] = of_base[known.rows[there]]
     found = vote(cluster, of_label[objects.first], weights[objects.first], count, sent)
-    return _ClassVotes(texts, of_label, found, np.bincount(cluster, minlength=count))
+    return _ClassVotes(texts, of_label, found)
 
 
 class _Outcome:
     """What becomes of each label of a consensus. One that an earlier load has brought stays until nobody has it.
+    One that all who have it have drawn twice is treated as one that fewer have.
 
     those who have it   in the baseline   its class     what becomes of it
     ------------------  ----------------  ------------  ----------------------------------------------
@@ -238,12 +238,12 @@ class _Outcome:
         needed = options.quorum * self._seen - _ROUNDING
         few = (np.bincount(members.groups, members.weights, len(of_group)) < needed) & ~known.is_accepted
         self._double = is_double[of_group] & ~few & ~known.is_accepted
-        few |= self._double
-        tie = votes.found.is_tie[of_group] & ~few
         is_known = known.rows >= 0
         of_accepted = votes.found.total[of_group] >= needed
         self._left_out = few & ~is_known & of_accepted
         self._few = few & ~self._left_out
+        few |= self._double
+        tie = votes.found.is_tie[of_group] & ~few
         self._tie_of_new, self._tie_of_known = tie & ~is_known, tie & is_known
         is_copied = as_mask(
             pc.is_in(take_rows(base, known.rows)["field"], value_set=pa.array(list(copied), pa.string()))
@@ -281,11 +281,11 @@ class _Outcome:
         )
 
     def _disputed(self) -> pa.Table:
-        counts = [f"{have} of {people} annotators have it" for have, people in self._counts(self._few & ~self._double)]
+        counts = [f"{have} of {people} annotators have it" for have, people in self._counts(self._few)]
         twice = [
             f"its {have} annotators, of {n}, have another one in its place" for have, n in self._counts(self._double)
         ]
-        found = [self._of(EXISTENCE, self._few & ~self._double, counts), self._of(EXISTENCE, self._double, twice)]
+        found = [self._of(EXISTENCE, self._few, counts), self._of(EXISTENCE, self._double, twice)]
         for component, where in ((EXISTENCE, self._tie_of_new), ("label", self._tie_of_known)):
             found.append(self._of(component, where, [self._classes_given(n) for n in np.flatnonzero(where).tolist()]))
         return pa.concat_tables(found)
@@ -297,7 +297,7 @@ class _Outcome:
     def _classes_given(self, number: int) -> str:
         """Who gave which class, of one label. Row by row, as ties are few."""
         members = self._groups.members
-        rows = members.rows[members.groups == number]
+        rows = members.rows[slice(*np.searchsorted(members.groups, [number, number + 1]))]
         names = self._labels["annotator"].take(pa.array(rows)).to_pylist()
         classes = self._votes.texts.take(pa.array(self._votes.of_label[rows])).to_pylist()
         return (
