@@ -14,10 +14,10 @@ _DECIMALS = 9  # scores that differ less are equal
 def clusters(annotators: Ints, pairs: Pairs, scores: Floats) -> Ints:
     """The cluster of each object, numbered in the order of their first objects.
 
-    Of objects that are connected by pairs, the one that fits best to those of all other annotators is the centre of a cluster, with
-    the best of each other annotator that it is paired with; then the same again with the rest. An object that somebody drew twice
-    so stays alone, and no cluster is a chain. Of objects that fit equally, the first counts, so the result depends on the order of
-    the objects, and not on that of the pairs.
+    The object that fits best to those of all other annotators is the centre of a cluster, with the best of each other annotator
+    that it is paired with; then the same again with the rest. An object that somebody drew twice so stays alone, and no cluster is
+    a chain. Of objects that fit equally, the first counts, so the result depends on the order of the objects, and not on that of
+    the pairs.
 
     Args:
         annotators: the annotator of each object, as a number.
@@ -28,9 +28,6 @@ def clusters(annotators: Ints, pairs: Pairs, scores: Floats) -> Ints:
     >>> clusters(np.array([0, 1, 1, 2]), pairs, pairs.similarity).tolist()
     [0, 0, 1, 0]
     """
-    from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
-    from scipy.sparse.csgraph import connected_components
-
     size = len(annotators)
     centre_of = np.arange(size)
     near, far = np.concatenate([pairs.left, pairs.right]), np.concatenate([pairs.right, pairs.left])
@@ -39,13 +36,12 @@ def clusters(annotators: Ints, pairs: Pairs, scores: Floats) -> Ints:
     near, far, score = near[order], far[order], score[order]
     while len(near):
         best = _changes(near) | _changes(annotators[far])  # the best of each annotator, for each object
-        fit = np.bincount(near[best], score[best], size)
-        graph = coo_array((np.ones(len(near), np.int8), (near, far)), shape=(size, size))
-        component = connected_components(graph, directed=False)[1]
-        objects = near[_changes(near)]
-        objects = objects[np.lexsort((objects, -fit[objects].round(_DECIMALS), component[objects]))]
-        centres = np.zeros(size, bool)
-        centres[objects[_changes(component[objects])]] = True
+        fit = np.bincount(near[best], score[best], size).round(_DECIMALS)
+        rank = np.empty(size, np.int64)
+        rank[np.lexsort((np.arange(size), -fit))] = np.arange(size)
+        # What fits best of all that are two pairs away at most is a centre: no other one can claim its members.
+        centres = _least_near(_least_near(rank, near, far), near, far) == rank
+        centres[np.bincount(near, minlength=size) == 0] = False
         chosen = best & centres[near]
         centre_of[far[chosen]] = near[chosen]
         taken = centres
@@ -80,6 +76,13 @@ def doubles(clusters: Ints, own: Pairs) -> Bools:
     keys = np.unique(np.stack([clusters[object_], clusters[other], object_]), axis=1)[:2]
     pairs, members = np.unique(keys, axis=1, return_counts=True)
     found[pairs[0][members == sizes[pairs[0]]]] = True
+    return found
+
+
+def _least_near(values: Ints, near: Ints, far: Ints) -> Ints:
+    """The least value of each object and of those that it is paired with."""
+    found = values.copy()
+    np.minimum.at(found, near, values[far])
     return found
 
 

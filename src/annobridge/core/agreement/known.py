@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, Ints, as_array, as_mask, not_null, take_rows
+from ..arrays import Bools, Ints, as_array, as_mask, not_null, replace_values, take_rows
+from ..codes import row_codes
 from ..labels import TOOL_KEY
 from ..lookup import look_up
 from ..merge.assignment import assign
 from ..similarity import sizes_of
 from .shapes import Members
+from .votes import vote
 
 _NEW = "consensus"  # how the ids of labels begin that were not sent; a load has brought those of a baseline
 
@@ -33,31 +35,36 @@ class Known(NamedTuple):
     is_accepted: Bools
 
 
-def known_labels(labels: pa.Table, members: Members, merged: pa.Table, base: pa.Table, samples: pa.Table) -> Known:
-    """Find the labels of a consensus in the baseline: by the ids that its members have there, or else by place and class.
+def known_labels(
+    by_id: Ints, has_quorum: Bools, merged: pa.Table, first: pa.Table, base: pa.Table, samples: pa.Table
+) -> Known:
+    """Find the labels of a consensus in the baseline: by the ids that their members have there, or else by place and class, first
+    those that have the quorum.
 
     Args:
-        labels: ``REMOTE`` of all annotators.
-        members: those of each label of the consensus.
-        merged: the labels of the consensus, with their shapes.
+        by_id: the rows of the baseline that are known by ids; -1 for others.
+        has_quorum: which labels have it.
+        merged: the labels of the consensus, with their shapes and classes.
+        first: the first member of each, which names it if it is new.
         base: ``REMOTE``.
         samples: sample_id, width and height.
     """
-    rows = _by_id(labels, members, base)
-    free = np.ones(base.num_rows, bool)
-    free[rows[rows >= 0]] = False
-    rest, left = np.flatnonzero(rows < 0), np.flatnonzero(free)
-    if rest.size and left.size:
-        sides = [take_rows(base, left), merged.take(pa.array(rest))]
-        unnamed = [side.set_column(0, side.schema.field(0), pa.nulls(side.num_rows, pa.string())) for side in sides]
-        found = assign(unnamed[0], unnamed[1], (sizes_of(samples, sides[0]), sizes_of(samples, sides[1]))).rows
-        rows[rest[found >= 0]] = left[found[found >= 0]]
-    new = pc.binary_join_element_wise(_NEW, as_array(merged["annotator"]), as_array(merged["remote_id"]), "/")
+    rows = by_id.copy()
+    for some in (has_quorum, ~has_quorum):
+        free = np.ones(base.num_rows, bool)
+        free[rows[rows >= 0]] = False
+        rest, left = np.flatnonzero((rows < 0) & some), np.flatnonzero(free)
+        if rest.size and left.size:
+            sides = [take_rows(base, left), merged.take(pa.array(rest))]
+            unnamed = [side.set_column(0, side.schema.field(0), pa.nulls(side.num_rows, pa.string())) for side in sides]
+            found = assign(unnamed[0], unnamed[1], (sizes_of(samples, sides[0]), sizes_of(samples, sides[1]))).rows
+            rows[rest[found >= 0]] = left[found[found >= 0]]
+    new = pc.binary_join_element_wise(_NEW, as_array(first["annotator"]), as_array(first["remote_id"]), "/")
     sent = as_array(take_rows(base, rows)["remote_id"])
     return Known(rows, pc.coalesce(sent, new), as_mask(pc.starts_with(sent, f"{_NEW}/")))
 
 
-def _by_id(labels: pa.Table, members: Members, base: pa.Table) -> Ints:
+def known_by_id(labels: pa.Table, members: Members, base: pa.Table) -> Ints:
     """The row of the baseline that most members of each group have the id of. A row that several groups have is that of the one
     in which most have it.
     """
@@ -81,7 +88,7 @@ def _by_id(labels: pa.Table, members: Members, base: pa.Table) -> Ints:
 
 
 def track_numbers(merged: pa.Table, clusters: Ints, base: pa.Table, rows: Ints) -> pa.Array:
-    """The number of the track of each label: that of the baseline, or else the next one that is free on its sample.
+    """The ``index`` of each label: that of the baseline, or else its own one, or the next of its sample that no other track has.
 
     Args:
         merged: the labels of the consensus.
@@ -89,22 +96,52 @@ def track_numbers(merged: pa.Table, clusters: Ints, base: pa.Table, rows: Ints) 
         base: ``REMOTE``.
         rows: the row of the baseline that each label is; -1 for new ones.
     """
-    own = as_array(merged["index"])
-    if not own.is_valid().true_count:
-        return own
     sent = as_array(take_rows(base, rows)["index"])
-    numbers, samples = pc.coalesce(sent, own).to_pylist(), merged["sample_id"].to_pylist()
-    of_cluster = {c: n for c, n in zip(clusters.tolist(), sent.to_pylist(), strict=True) if n is not None}
-    taken: dict[str, int] = {}
-    for table in (base, merged):
-        top = table.select(["sample_id", "index"]).group_by("sample_id").aggregate([("index", "max")])
-        for sample, number in zip(top["sample_id"].to_pylist(), top["index_max"].to_pylist(), strict=True):
-            taken[sample] = max(taken.get(sample, 0), number or 0)
-    free = Counter(taken)
-    for at in np.flatnonzero(not_null(own)).tolist():
-        cluster = int(clusters[at])
-        if cluster not in of_cluster:
-            free[samples[at]] += 1
-            of_cluster[cluster] = free[samples[at]]
-        numbers[at] = of_cluster[cluster]
-    return pa.array(numbers, own.type)
+    found = pc.coalesce(sent, as_array(merged["index"]))
+    at = np.flatnonzero(not_null(found) & not_null(merged["frame_number"]))
+    if not at.size:
+        return found
+    merged, clusters = take_rows(merged, at), clusters[at]
+    places, of_base = row_codes([merged, base], ("sample_id", "field", "kind"))
+    reserved = _numbers_of(of_base, as_array(base["index"]))
+    last = Counter({place: max(numbers) for place, numbers in reserved.items()})
+    for place, numbers in _numbers_of(places, as_array(merged["index"])).items():
+        last[place] = max(last[place], *numbers)
+    tracks, first = np.unique(clusters, return_index=True)
+    wanted, frames = _most(clusters, as_array(sent.take(pa.array(at))))
+    own, _ = _most(clusters, as_array(merged["index"]))
+    chosen = np.zeros(len(tracks), np.int64)
+    taken = set()
+    for track in np.lexsort((tracks, -frames)).tolist():  # what was sent first, that of most frames first
+        place = int(places[first[track]])
+        number = int(wanted[track])
+        if number < 0 or (place, number) in taken:
+            number = int(own[track])
+            if number in reserved.get(place, ()) or (place, number) in taken:
+                last[place] += 1
+                number = last[place]
+        taken.add((place, number))
+        chosen[track] = number
+    return replace_values(found, at, pa.array(chosen[np.searchsorted(tracks, clusters)], found.type))
+
+
+def _numbers_of(places: Ints, numbers: pa.Array) -> dict[int, set[int]]:
+    """The numbers that there are at each place."""
+    has = not_null(numbers)
+    pairs = np.unique(np.stack([places[has], numbers.drop_null().to_numpy()]), axis=1)
+    found: dict[int, set[int]] = {}
+    for place, number in pairs.T.tolist():
+        found.setdefault(place, set()).add(number)
+    return found
+
+
+def _most(clusters: Ints, numbers: pa.Array) -> tuple[Ints, Ints]:
+    """The number that most labels of each cluster have, in the order of the clusters, and how many; -1 and 0 where none has one."""
+    tracks, of_track = np.unique(clusters, return_inverse=True)
+    found, count = np.full(len(tracks), -1), np.zeros(len(tracks), np.int64)
+    has = not_null(numbers)
+    if has.any():
+        some, groups = np.unique(of_track[has], return_inverse=True)
+        votes = vote(groups, numbers.drop_null().to_numpy().astype(np.int64), np.ones(len(groups)), len(some))
+        found[some], count[some] = votes.value, votes.weight
+    return found, count

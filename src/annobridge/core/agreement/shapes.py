@@ -8,16 +8,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, Ints, as_array, as_mask, is_rotated, replace_values, set_columns, take_rows
+from ..arrays import (
+    Bools,
+    Ints,
+    as_array,
+    as_mask,
+    choose,
+    is_rotated,
+    list_array,
+    list_lengths,
+    not_null,
+    replace_values,
+    set_columns,
+    take_rows,
+)
 from ..flat_points import FlatPoints
 from ..geometry import decode_rle, encode_rle, mask_box
 from ..labels import LABELS
 from ..similarity import POINT_KINDS, Floats
+from .votes import vote
 
 MEDIAN, MEDOID, WEIGHTED = "median", "medoid", "weighted"
 GEOMETRIES = (MEDIAN, MEDOID, WEIGHTED)
 _BOXES = ("box", "ellipse")
 _MASKS = ("mask", "segmentation")
+_VISIBLE = 2
 _BOX = LABELS.field("bounding_box").type
 
 
@@ -40,6 +55,10 @@ class Members(NamedTuple):
         """Those of some groups, numbered anew."""
         at, numbers = of_groups[self.groups], np.cumsum(of_groups) - 1
         return Members(self.rows[at], numbers[self.groups[at]], self.weights[at], self.medoids[of_groups])
+
+    def only(self, at: Bools) -> Members:
+        """Some of them, in the same groups."""
+        return Members(self.rows[at], self.groups[at], self.weights[at], self.medoids)
 
 
 def merged_shapes(labels: pa.Table, members: Members, geometry: str) -> pa.Table:
@@ -68,7 +87,9 @@ def merged_shapes(labels: pa.Table, members: Members, geometry: str) -> pa.Table
         merged = _with(merged, boxes, bounding_box=_boxes(labels, members.where(boxes), by_weight))
     points = several & as_mask(pc.is_in(kind, pa.array(POINT_KINDS))) & _same_counts(labels, members)
     if points.any():
-        merged = _with(merged, points, points=_points(labels, members.where(points), by_weight))
+        some = members.where(points)
+        column = _points(labels, some, by_weight)
+        merged = _with(merged, points, points=column, visibility=_visibility(labels, some, column))
     masks = several & as_mask(pc.is_in(kind, pa.array(_MASKS)))
     if masks.any():
         merged = _with_masks(merged, masks, _masks(labels, members.where(masks)))
@@ -162,28 +183,63 @@ def _points(labels: pa.Table, members: Members, by_weight: bool) -> pa.Array:
     return FlatPoints(merged, of_group, ones).to_array()
 
 
-def _masks(labels: pa.Table, members: Members) -> list[dict[str, object]]:
-    """The pixels that have half of the weight at least; a mask that all members have, or of other sizes, is the medoid's."""
+def _visibility(labels: pa.Table, members: Members, points: pa.Array) -> pa.Array:
+    """What most of those say of each point who have it, or the medoid of it if as many say something else; 0 if there is none."""
+    sizes = FlatPoints.of(points).counts()
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    found = np.where(np.isnan(FlatPoints.of(points).xy[:, 0]), 0, _visible(labels, members.medoids, sizes))
+    of_member = sizes[members.groups]
+    first_of_member = np.concatenate([[0], np.cumsum(of_member)[:-1]])
+    place = np.arange(int(of_member.sum())) + np.repeat(starts[members.groups] - first_of_member, of_member)
+    given = FlatPoints.of(as_array(labels["points"]).take(pa.array(members.rows)))
+    at = np.flatnonzero(~np.isnan(given.xy[:, 0]) & (found[place] > 0))
+    if at.size:
+        said = _visible(labels, members.rows, of_member)[at]
+        voted, groups = np.unique(place[at], return_inverse=True)
+        found[voted] = vote(groups, said, np.ones(len(at)), len(voted), found[voted]).value
+    no_values = ~not_null(as_array(labels["visibility"]).take(pa.array(members.medoids)))
+    column = list_array(sizes, pa.array(found, pa.int8()))
+    return choose(no_values, pa.nulls(len(sizes), column.type), column)
+
+
+def _visible(labels: pa.Table, rows: Ints, sizes: Ints) -> Ints:
+    """The visibility of the points of some labels, end to end: visible, where a label does not say."""
+    column = as_array(labels["visibility"]).take(pa.array(rows))
+    says = list_lengths(column) == sizes
+    found = np.full(int(sizes.sum()), _VISIBLE)
+    found[np.repeat(says, sizes)] = column.filter(pa.array(says)).flatten().to_numpy(zero_copy_only=False)
+    return found
+
+
+def _masks(labels: pa.Table, members: Members) -> dict[int, dict[str, object]]:
+    """Of groups, the mask with the pixels that have half of the weight at least; those whose masks are all equal, or of other
+    sizes, are left out.
+    """
     column = as_array(labels["mask"])
     ends = np.flatnonzero(np.diff(members.groups, append=-1)) + 1
-    found = []
+    found = {}
     start = 0
     for group, end in enumerate(ends.tolist()):
         rles = column.take(pa.array(members.rows[start:end])).to_pylist()
         weights, start = members.weights[start:end], end
         medoid = column[int(members.medoids[group])].as_py()
         if all(rle == medoid for rle in rles) or any(rle["size"] != medoid["size"] for rle in rles):
-            found.append(medoid)
             continue
         pixels = np.zeros(tuple(medoid["size"]))
         for rle, weight in zip(rles, weights.tolist(), strict=True):
             pixels += weight * decode_rle(rle)
         covered = pixels * 2 >= weights.sum() - 1e-9
-        found.append(dict(encode_rle(covered)) if covered.any() else medoid)
+        mask = dict(encode_rle(covered))
+        if covered.any() and mask != medoid:
+            found[group] = mask
     return found
 
 
-def _with_masks(merged: pa.Table, where: Bools, masks: list[dict[str, object]]) -> pa.Table:
-    boxes = merged["bounding_box"].filter(pa.array(where)).to_pylist()
-    around = [None if box is None else mask_box(mask) for box, mask in zip(boxes, masks, strict=True)]
-    return _with(merged, where, mask=pa.array(masks, LABELS.field("mask").type), bounding_box=pa.array(around, _BOX))
+def _with_masks(merged: pa.Table, where: Bools, masks: dict[int, dict[str, object]]) -> pa.Table:
+    """``masks`` are of the groups that ``where`` has. A box goes around the new mask."""
+    changed = np.zeros(merged.num_rows, bool)
+    changed[np.flatnonzero(where)[list(masks)]] = True
+    boxes = merged["bounding_box"].filter(pa.array(changed)).to_pylist()
+    around = [None if box is None else mask_box(mask) for box, mask in zip(boxes, masks.values(), strict=True)]
+    mask_column = pa.array(list(masks.values()), LABELS.field("mask").type)
+    return _with(merged, changed, mask=mask_column, bounding_box=pa.array(around, _BOX))

@@ -21,7 +21,7 @@ from ..similarity import Floats
 from ..turned_boxes import corners
 from .objects import Objects
 
-_OF_IMAGES = ("classification", "scalar", "message")  # kinds without a shape
+OF_IMAGES = ("classification", "scalar", "message")  # kinds without a shape
 _BY_CLASS = ("segmentation", "message")  # kinds of which an image has one label for each class, or text
 _BOXES = ("box", "ellipse")
 
@@ -56,7 +56,7 @@ def similar_pairs(
         sizes: width and height of the image of each label, for turned boxes; NaN where they are not known.
         own: pairs of objects of one annotator instead: what somebody has drawn twice.
     """
-    by_class = several & as_mask(pc.is_in(labels["kind"], pa.array(_OF_IMAGES)))
+    by_class = several & as_mask(pc.is_in(labels["kind"], pa.array(OF_IMAGES)))
     groups = _groups(labels, by_class | as_mask(pc.is_in(labels["kind"], pa.array(_BY_CLASS))))
     shapes = _Shapes(labels, sizes)
     is_track = objects.sizes > 1
@@ -76,7 +76,8 @@ def similar_pairs(
 
 
 def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, base: pa.Table) -> Pairs:
-    """The pairs of objects of different annotators that are one label which was sent, by its id, wherever they are now.
+    """The pairs of objects of different annotators that are one label which was sent, by its id, wherever they are now. One that
+    somebody made another kind of shape is not the same any more.
 
     Args:
         labels: ``REMOTE`` of all annotators.
@@ -86,9 +87,10 @@ def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, base: pa.T
     """
     row = look_up(labels, base, TOOL_KEY).at if base.num_rows else np.full(labels.num_rows, -1)
     known = np.flatnonzero(row >= 0)
+    kinds = as_array(labels["kind"]).dictionary_encode().indices.to_numpy()
     found = []
     for i, j in in_groups(row, row, known, known):
-        counts = (i < j) & (annotators[i] != annotators[j])
+        counts = (i < j) & (annotators[i] != annotators[j]) & (kinds[i] == kinds[j])
         found.append(Pairs(objects.of_label[i[counts]], objects.of_label[j[counts]], np.ones(int(counts.sum()))))
     pairs, _ = _summed(_concatenated(found), np.ones(sum(len(pairs.left) for pairs in found)))
     return pairs._replace(similarity=np.ones(len(pairs.left)))
@@ -143,7 +145,7 @@ class _Shapes:
     def __init__(self, labels: pa.Table, sizes: Floats) -> None:
         kind = as_array(labels["kind"])
         self._spatial = labels.select(COMPONENTS["spatial"])
-        self._of_image = as_mask(pc.is_in(kind, pa.array(_OF_IMAGES)))
+        self._of_image = as_mask(pc.is_in(kind, pa.array(OF_IMAGES)))
         self._extents = similarity.extents(labels, sizes)
         turned = is_rotated(labels["rotation"])
         self._finer = turned | as_mask(pc.is_in(kind, pa.array([*similarity.REFINED, "segmentation"])))

@@ -12,7 +12,7 @@ from ..labels import LABELS, REMOTE, TOOL_KEY
 from ..lookup import look_up
 
 _WHAT = [
-    pa.field("component", pa.string()),  # existence | label
+    pa.field("component", pa.string()),  # existence | label | spatial
     pa.field("reason", pa.string()),
 ]
 DISPUTED = pa.schema([*(REMOTE.field(name) for name in TOOL_KEY), *_WHAT])  # by the ids of the tool
