@@ -15,6 +15,7 @@ from annobridge.exceptions import InvalidOption, ReviewRequired
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 MAJORITY = ab.Consensus()
+NOTE = "The consensus of all annotators is taken, as by the last load; give consensus=False for none."
 
 
 class World:
@@ -163,6 +164,51 @@ def test_the_run_remembers_its_consensus(world: World) -> None:
     assert [row["class_to"] for row in back.changes.to_pylist()] == ["car"]
     world.ds.undo_annotations("r")
     assert world.ds.plan_annotations("r").notes == ()
+
+
+class TestTheLastConsensus:
+    """It is taken again by loads into the same fields, as these would take its result back otherwise."""
+
+    @staticmethod
+    def load_one_more(world: World) -> None:
+        for one in world.people("alice", "bob"):
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", consensus=MAJORITY).added == 1
+
+    def test_loads_into_another_field_do_not_end_it(self, world: World) -> None:
+        self.load_one_more(world)
+        raw = world.ds.load_annotations("r", consensus=False, dest_field="raw")
+        assert raw.added == 4
+        again = world.ds.load_annotations("r")
+        assert (again.deleted, again.notes) == (0, (NOTE,))
+        assert world.ds.load_annotations("r", dest_field="raw").notes == ()  # the tool's own answer, as before
+
+    def test_files_do_not_end_it(self, world: World, tmp_path: Path) -> None:
+        world.ds.export(tmp_path / "labels", format="coco", save_media=False)
+        self.load_one_more(world)
+        world.ds.load_annotations("r", path=tmp_path / "labels", dest_field="of_file")
+        assert world.ds.load_annotations("r", path=tmp_path / "labels").deleted == 1
+        assert NOTE in world.ds.plan_annotations("r").notes
+        assert NOTE not in world.ds.plan_annotations("r", dest_field="of_file").notes
+
+    def test_it_is_of_a_load_that_left_everything(self, world: World) -> None:
+        world.people("alice", "bob", "carol")[0].draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        report = world.ds.load_annotations("r", consensus=MAJORITY)
+        assert (report.version, report.outcome.left) == (None, 1)
+        plan = world.ds.plan_annotations("r")
+        assert NOTE in plan.notes
+        assert plan.changes.num_rows == 1
+        world.ds.load_annotations("r")
+        assert len(world.ds.get_annotation_info("r")["loads"]) == 1  # recorded once
+        world.ds.undo_annotations("r")
+        assert world.ds.plan_annotations("r").notes == ()
+
+    def test_a_load_without_changes_ends_it(self, world: World) -> None:
+        world.people("alice", "bob")
+        world.ds.load_annotations("r", consensus=MAJORITY)
+        assert NOTE in world.ds.plan_annotations("r").notes
+        world.ds.load_annotations("r", consensus=False)
+        assert world.ds.plan_annotations("r").notes == ()
 
 
 def test_protected_fields_want_a_decision_about_all(world: World) -> None:

@@ -71,8 +71,9 @@ def make(
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(
-        Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution
-    )
+        Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution,
+        answers.is_file,
+    )  # fmt: skip
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
     tasks, receipts = ByTask.of_run(stores.runs.tasks(run)), stores.runs.receipts(run)

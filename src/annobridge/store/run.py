@@ -12,6 +12,7 @@ from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, RunError
 from .schemas import RUNS
 
+ANNOTATOR_READING, FILE_READING = "annotator", "file"  # in ``Load.reading``, beside ``CONSENSUS_OPTION``
 UNSETTLED_STATES = ("applying", "undoing")
 _COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 # Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
@@ -41,7 +42,8 @@ class Load:
     destinations: Mapping[str, str] = field(
         default_factory=dict
     )  # field of the run → field that its labels went to instead
-    # Whose answers it took, where several people answer: {"annotator": name}, {"consensus": its options}, or nothing
+    # Whose answers it took, where several people answer: {"annotator": name}, {"consensus": its options}, or nothing; or
+    # {"file": True} where it did not ask the tool
     reading: Mapping[str, Any] = field(default_factory=dict)
     undone: int | None = None  # while undoing: the version that this was planned on; then the one that it made
     first_task: int = 0  # of an extension: the number of its first task
@@ -50,6 +52,11 @@ class Load:
     def is_unsettled(self) -> bool:
         """Whether it was announced in the ledger and its outcome is not recorded yet."""
         return self.state in UNSETTLED_STATES
+
+
+def is_remembered(reading: Mapping[str, Any]) -> bool:
+    """Whether later loads take the answers that a load has taken: the consensus, or the tool's own."""
+    return {ANNOTATOR_READING, FILE_READING}.isdisjoint(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +123,22 @@ class Run:
         made = {load.number: load.version or load.since for load in self.loads}
         return {number: made.get(number, self.labels_version) for number in self.applied_loads}
 
-    @property
-    def consensus(self) -> Mapping[str, Any] | None:
-        """The options of the consensus that the last load took, if it took one, or else that the run was made for; loads of one
-        annotator do not count.
+    def last_reading(self, destinations: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """Whose answers the last load with these destinations took; ``None`` if there was none. Loads of one annotator, and of
+        files, do not count.
         """
-        taken = [load.reading for load in self.loads if load.state == "applied" and "annotator" not in load.reading]
-        found: Mapping[str, Any] | None = (taken[-1] if taken else self.options).get(CONSENSUS_OPTION)
+        taken = [
+            load.reading for load in self.loads
+            if load.state == "applied" and load.destinations == destinations and is_remembered(load.reading)
+        ]  # fmt: skip
+        return taken[-1] if taken else None
+
+    def consensus(self, destinations: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """The options of the consensus that the last load with these destinations took, if it took one; before such a load, of the
+        one that the run was made for.
+        """
+        last = self.last_reading(destinations)
+        found: Mapping[str, Any] | None = (self.options if last is None else last).get(CONSENSUS_OPTION)
         return found
 
     @property
