@@ -230,6 +230,25 @@ def test_into_another_field_what_too_few_kept_is_there_to_be_accepted(world: Wor
     assert world.labels().keys() == {"car0", "bus0", "car1", "bus1"}
 
 
+class TestWhatChangedSinceTheLastLoad:
+    def test_another_reading_is_another_load(self, world: World) -> None:
+        for one in world.people("alice", "bob"):
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", since="last").added == 0
+        assert world.ds.load_annotations("r", consensus=MAJORITY, since="last").added == 1
+        other = world.ds.load_annotations("r", consensus=ab.Consensus(quorum=1), since="last")
+        assert other.outcome.skipped == 0
+        assert world.ds.load_annotations("r", since="last").outcome.skipped == 2
+
+    def test_answers_are_part_of_it(self, world: World) -> None:
+        people = world.people("alice", "bob")
+        world.ds.load_annotations("r", consensus=MAJORITY, since="last")
+        assert world.ds.load_annotations("r", since="last").outcome.skipped == 2
+        for one in people:
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", since="last").added == 1
+
+
 class TestOneAnnotator:
     def test_their_answer_goes_to_a_field_of_its_own(self, world: World) -> None:
         alice, bob = world.people("alice", "bob")
