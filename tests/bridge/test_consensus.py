@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
+from annobridge.core.labels import COMMENTS, REVIEWED
 from annobridge.demo.tools import MemoryAnnotator
 from annobridge.exceptions import InvalidOption, ReviewRequired
 
@@ -283,6 +285,26 @@ class TestOneAnnotator:
         with pytest.raises(InvalidOption, match="Two answers would go to the field 'objects_a_b'"):
             world.ds.load_answers("r")
         assert world.ds.label_fields() == ["objects"]
+
+
+@pytest.mark.parametrize("options", [{"consensus": MAJORITY}, {"annotator": "alice"}])
+def test_what_the_tool_says_about_samples_is_in_any_reading(world: World, options: dict[str, Any]) -> None:
+    for one in world.people("alice", "bob"):
+        one.set_class("car0", "bus")
+        one.set_class("car1", "bus")
+    server, (receipt,) = SERVERS[world.run.backend.config.url], world.run.receipts()
+    said = [
+        {"sample_id": "s0", "reviewed": True, "state": "done"},
+        {"sample_id": "s1", "reviewed": False, "state": "open"},
+    ]
+    server.reviewed[receipt.task] = pa.Table.from_pylist(said, REVIEWED)
+    comment = {"sample_id": "s0", "thread": "1", "text": "look", "state": "open"}
+    server.comments[receipt.task] = pa.Table.from_pylist([comment], COMMENTS)
+    report = world.ds.load_annotations("r", reviewed_only=True, **options)
+    assert (report.edited, report.outcome.skipped) == (1, 1)
+    assert world.labels()["car1"]["label"] == "car"
+    assert report.comments["text"].to_pylist() == ["look"]
+    assert world.ds.reviewed("r")["state"].to_pylist() == ["done", "open"]
 
 
 @pytest.mark.parametrize(
