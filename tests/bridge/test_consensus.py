@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,20 @@ class TestOneAnnotator:
         assert world.labels() == before
         assert world.ds.label_fields() == ["objects"]
 
+    def test_nobody_is_unknown_while_there_are_tasks_that_were_not_read(self, world: World) -> None:
+        run = world.ds.annotate("two", label_schema="objects", backend="memory", task_size=1, progress=False)
+        first, second = (receipt.task for receipt in run.receipts())
+        MemoryAnnotator(run.backend.config.url, [first], "alice")
+        MemoryAnnotator(run.backend.config.url, [second], "bob")
+        assert world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", since="last").added == 2
+        again = world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", since="last")
+        assert again.notes == ("2 samples were left out by the options of the load; their labels stay as they are.",)
+        other = world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", where=["s1"])
+        assert other.notes[1:] == ("Nobody named 'alice' has answered any task that this load looked at.",)
+        weighted = ab.Consensus(classes="weighted", weights={"alice": 2})
+        notes = world.ds.plan_annotations("two", consensus=weighted, where=["s1"]).notes
+        assert not any("count for nothing" in note for note in notes)
+
     def test_two_names_for_one_field_are_refused(self, world: World) -> None:
         world.people("a.b", "a b")
         with pytest.raises(InvalidOption, match="Two answers would go to the field 'objects_a_b'"):
@@ -345,6 +360,18 @@ def test_one_answer_only_is_told(world: World) -> None:
     report = world.ds.load_annotations("r", consensus=MAJORITY)
     assert report.deleted == 1
     assert "2 samples were answered by one person only; their labels were taken as they are." in report.notes
+
+
+def test_a_consensus_of_nobody_is_told(world: World) -> None:
+    world.person("truth").delete("car0")
+    (answers,) = SERVERS[world.run.backend.config.url].answers.values()
+    answers["truth"] = replace(answers["truth"], is_truth=True)
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert (report.total, report.outcome.unanswered) == (0, 2)
+    assert (
+        "Nobody has answered the run 'r', so there is no consensus, and nothing is loaded; what the tool takes for the truth is "
+        "not counted as an answer."
+    ) in report.notes
 
 
 def test_weights_of_nobody_are_told(world: World) -> None:
