@@ -18,7 +18,7 @@ from annobridge.exceptions import InvalidOption, ReviewRequired
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 MAJORITY = ab.Consensus()
-NOTE = "The consensus of all annotators is taken, as by the last load; give consensus=False for none."
+NOTE = "The consensus of all annotators is taken, as by an earlier load; give consensus=False for none."
 
 
 class World:
@@ -162,7 +162,7 @@ def test_the_run_remembers_its_consensus(world: World) -> None:
     world.ds.load_annotations("r", consensus=MAJORITY)
     plan = world.ds.plan_annotations("r")
     assert plan.changes.num_rows == 0
-    assert any("The consensus of all annotators is taken, as by the last load" in note for note in plan.notes)
+    assert any("The consensus of all annotators is taken, as by an earlier load" in note for note in plan.notes)
     back = world.ds.plan_annotations("r", consensus=False)  # the tool's own answer, which nobody has edited
     assert [row["class_to"] for row in back.changes.to_pylist()] == ["car"]
     world.ds.undo_annotations("r")
@@ -185,6 +185,23 @@ class TestTheLastConsensus:
         again = world.ds.load_annotations("r")
         assert (again.deleted, again.notes) == (0, (NOTE,))
         assert world.ds.load_annotations("r", dest_field="raw").notes == ()  # the tool's own answer, as before
+
+    def test_it_is_of_any_field_that_labels_go_to(self, world: World) -> None:
+        others = {"s0": [ab.Detection("car", BOX, label_id="other")], "s1": [ab.Detection("bus", BOX)]}
+        world.ds.add_labels("others", others)
+        run = world.ds.annotate("two", label_schema=["objects", "others"], backend="memory", progress=False)
+        for name in ("alice", "bob"):
+            one = demo.annotator(run, name)
+            one.set_class("car0", "bus")
+            one.set_class("other", "bus")
+        assert world.ds.load_annotations("two", consensus=MAJORITY).edited == 2
+        assert (
+            NOTE in world.ds.load_annotations("two", dest_field={"objects": "copy"}).notes
+        )  # others stay where they are
+        assert world.labels("others")["other"]["label"] == "bus"
+        world.ds.load_annotations("two", dest_field={"objects": "copy"}, consensus=False)
+        assert NOTE in world.ds.plan_annotations("two").notes  # that of objects
+        assert world.ds.plan_annotations("two", dest_field={"objects": "copy"}).notes == ()
 
     def test_files_do_not_end_it(self, world: World, tmp_path: Path) -> None:
         world.ds.export(tmp_path / "labels", format="coco", save_media=False)

@@ -55,12 +55,12 @@ def test_fields_become_one(ds: ab.Dataset) -> None:
 
 def test_only_a_later_merge_tells_that_it_takes_the_consensus_of_the_last(ds: ab.Dataset) -> None:
     answers = ["alice", "bob", "carol"]
-    assert not any("last load" in note for note in ds.plan_merge(answers, into="truth", anno_key="merged").notes)
+    assert not any("earlier load" in note for note in ds.plan_merge(answers, into="truth", anno_key="merged").notes)
     first = ds.merge_annotations(answers, into="truth", anno_key="merged")
     assert first.added == 3
-    assert not any("last load" in note for note in first.notes)
+    assert not any("earlier load" in note for note in first.notes)
     again = ds.merge_annotations(answers, into="truth", anno_key="merged")
-    assert any("as by the last load" in note for note in again.notes)
+    assert any("as by an earlier load" in note for note in again.notes)
 
 
 def test_merging_again_writes_nothing_and_takes_what_is_new(ds: ab.Dataset) -> None:

@@ -82,9 +82,8 @@ class Loads:
         last = self.run.consensus(destinations)
         if last is None:
             return options, []
-        is_of_load = self.run.last_reading(destinations) is not None
-        note = "The consensus of all annotators is taken, as by the last load; give consensus=False for none."
-        return replace(options, consensus=Consensus(**last)), [note] if is_of_load else []
+        note = "The consensus of all annotators is taken, as by an earlier load; give consensus=False for none."
+        return replace(options, consensus=Consensus(**last)), [note] if self.run.last_readings(destinations) else []
 
     def _plan(self, options: Options, how: _Planning, handed_out: bool = False) -> MergePlan:
         self.run = self._stores.runs.get_idle(self.anno_key)

@@ -123,23 +123,26 @@ class Run:
         made = {load.number: load.version or load.since for load in self.loads}
         return {number: made.get(number, self.labels_version) for number in self.applied_loads}
 
-    def last_reading(self, destinations: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """Whose answers the last load with these destinations took; ``None`` if there was none. Loads of one annotator, and of
-        files, do not count.
+    def last_readings(self, destinations: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """Whose answers the last load into each of the fields took to which one with these destinations goes, the latest load last.
+        Loads of one annotator, and of files, do not count.
         """
-        taken = [
-            load.reading for load in self.loads
-            if load.state == "applied" and load.destinations == destinations and is_remembered(load.reading)
-        ]  # fmt: skip
-        return taken[-1] if taken else None
+        last: dict[str, Load] = {}
+        for load in self.loads:
+            if load.state == "applied" and is_remembered(load.reading):
+                last |= dict.fromkeys(self._targets(load.destinations), load)
+        found = {last[name].number: last[name].reading for name in self._targets(destinations) if name in last}
+        return [found[number] for number in sorted(found)]
 
     def consensus(self, destinations: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """The options of the consensus that the last load with these destinations took, if it took one; before such a load, of the
-        one that the run was made for.
+        """The options of the consensus that one of ``last_readings`` has, if any; before any load, of the one that the run was made
+        for.
         """
-        last = self.last_reading(destinations)
-        found: Mapping[str, Any] | None = (self.options if last is None else last).get(CONSENSUS_OPTION)
-        return found
+        taken = self.last_readings(destinations) or [self.options]
+        return next((found[CONSENSUS_OPTION] for found in reversed(taken) if CONSENSUS_OPTION in found), None)
+
+    def _targets(self, destinations: Mapping[str, str]) -> list[str]:
+        return [destinations.get(name, name) for name in self.schema.fields]
 
     @property
     def fields(self) -> set[str]:
