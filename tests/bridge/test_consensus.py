@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
+from annobridge.core.labels import COMMENTS, REVIEWED
 from annobridge.demo.tools import MemoryAnnotator
 from annobridge.exceptions import InvalidOption, ReviewRequired
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 MAJORITY = ab.Consensus()
+NOTE = "The consensus of all annotators is taken, as by an earlier load; give consensus=False for none."
 
 
 class World:
@@ -158,11 +162,73 @@ def test_the_run_remembers_its_consensus(world: World) -> None:
     world.ds.load_annotations("r", consensus=MAJORITY)
     plan = world.ds.plan_annotations("r")
     assert plan.changes.num_rows == 0
-    assert any("The consensus of all annotators is taken, as by the last load" in note for note in plan.notes)
+    assert any("The consensus of all annotators is taken, as by an earlier load" in note for note in plan.notes)
     back = world.ds.plan_annotations("r", consensus=False)  # the tool's own answer, which nobody has edited
     assert [row["class_to"] for row in back.changes.to_pylist()] == ["car"]
     world.ds.undo_annotations("r")
     assert world.ds.plan_annotations("r").notes == ()
+
+
+class TestTheLastConsensus:
+    """It is taken again by loads into the same fields, as these would take its result back otherwise."""
+
+    @staticmethod
+    def load_one_more(world: World) -> None:
+        for one in world.people("alice", "bob"):
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", consensus=MAJORITY).added == 1
+
+    def test_loads_into_another_field_do_not_end_it(self, world: World) -> None:
+        self.load_one_more(world)
+        raw = world.ds.load_annotations("r", consensus=False, dest_field="raw")
+        assert raw.added == 4
+        again = world.ds.load_annotations("r")
+        assert (again.deleted, again.notes) == (0, (NOTE,))
+        assert world.ds.load_annotations("r", dest_field="raw").notes == ()  # the tool's own answer, as before
+
+    def test_it_is_of_any_field_that_labels_go_to(self, world: World) -> None:
+        others = {"s0": [ab.Detection("car", BOX, label_id="other")], "s1": [ab.Detection("bus", BOX)]}
+        world.ds.add_labels("others", others)
+        run = world.ds.annotate("two", label_schema=["objects", "others"], backend="memory", progress=False)
+        for name in ("alice", "bob"):
+            one = demo.annotator(run, name)
+            one.set_class("car0", "bus")
+            one.set_class("other", "bus")
+        assert world.ds.load_annotations("two", consensus=MAJORITY).edited == 2
+        assert (
+            NOTE in world.ds.load_annotations("two", dest_field={"objects": "copy"}).notes
+        )  # others stay where they are
+        assert world.labels("others")["other"]["label"] == "bus"
+        world.ds.load_annotations("two", dest_field={"objects": "copy"}, consensus=False)
+        assert NOTE in world.ds.plan_annotations("two").notes  # that of objects
+        assert world.ds.plan_annotations("two", dest_field={"objects": "copy"}).notes == ()
+
+    def test_files_do_not_end_it(self, world: World, tmp_path: Path) -> None:
+        world.ds.export(tmp_path / "labels", format="coco", save_media=False)
+        self.load_one_more(world)
+        world.ds.load_annotations("r", path=tmp_path / "labels", dest_field="of_file")
+        assert world.ds.load_annotations("r", path=tmp_path / "labels").deleted == 1
+        assert NOTE in world.ds.plan_annotations("r").notes
+        assert NOTE not in world.ds.plan_annotations("r", dest_field="of_file").notes
+
+    def test_it_is_of_a_load_that_left_everything(self, world: World) -> None:
+        world.people("alice", "bob", "carol")[0].draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        report = world.ds.load_annotations("r", consensus=MAJORITY)
+        assert (report.version, report.outcome.left) == (None, 1)
+        plan = world.ds.plan_annotations("r")
+        assert NOTE in plan.notes
+        assert plan.changes.num_rows == 1
+        world.ds.load_annotations("r")
+        assert len(world.ds.get_annotation_info("r")["loads"]) == 1  # recorded once
+        world.ds.undo_annotations("r")
+        assert world.ds.plan_annotations("r").notes == ()
+
+    def test_a_load_without_changes_ends_it(self, world: World) -> None:
+        world.people("alice", "bob")
+        world.ds.load_annotations("r", consensus=MAJORITY)
+        assert NOTE in world.ds.plan_annotations("r").notes
+        world.ds.load_annotations("r", consensus=False)
+        assert world.ds.plan_annotations("r").notes == ()
 
 
 def test_protected_fields_want_a_decision_about_all(world: World) -> None:
@@ -182,6 +248,25 @@ def test_into_another_field_what_too_few_kept_is_there_to_be_accepted(world: Wor
     assert waiting == ["car"]
     assert world.ds.load_annotations("r", consensus=MAJORITY, dest_field="truth").added == 3
     assert world.labels().keys() == {"car0", "bus0", "car1", "bus1"}
+
+
+class TestWhatChangedSinceTheLastLoad:
+    def test_another_reading_is_another_load(self, world: World) -> None:
+        for one in world.people("alice", "bob"):
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", since="last").added == 0
+        assert world.ds.load_annotations("r", consensus=MAJORITY, since="last").added == 1
+        other = world.ds.load_annotations("r", consensus=ab.Consensus(quorum=1), since="last")
+        assert other.outcome.skipped == 0
+        assert world.ds.load_annotations("r", since="last").outcome.skipped == 2
+
+    def test_answers_are_part_of_it(self, world: World) -> None:
+        people = world.people("alice", "bob")
+        world.ds.load_annotations("r", consensus=MAJORITY, since="last")
+        assert world.ds.load_annotations("r", since="last").outcome.skipped == 2
+        for one in people:
+            one.draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+        assert world.ds.load_annotations("r", since="last").added == 1
 
 
 class TestOneAnnotator:
@@ -213,11 +298,45 @@ class TestOneAnnotator:
         assert world.labels() == before
         assert world.ds.label_fields() == ["objects"]
 
+    def test_nobody_is_unknown_while_there_are_tasks_that_were_not_read(self, world: World) -> None:
+        run = world.ds.annotate("two", label_schema="objects", backend="memory", task_size=1, progress=False)
+        first, second = (receipt.task for receipt in run.receipts())
+        MemoryAnnotator(run.backend.config.url, [first], "alice")
+        MemoryAnnotator(run.backend.config.url, [second], "bob")
+        assert world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", since="last").added == 2
+        again = world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", since="last")
+        assert again.notes == ("2 samples were left out by the options of the load; their labels stay as they are.",)
+        other = world.ds.load_annotations("two", annotator="alice", dest_field="of_alice", where=["s1"])
+        assert other.notes[1:] == ("Nobody named 'alice' has answered any task that this load looked at.",)
+        weighted = ab.Consensus(classes="weighted", weights={"alice": 2})
+        notes = world.ds.plan_annotations("two", consensus=weighted, where=["s1"]).notes
+        assert not any("count for nothing" in note for note in notes)
+
     def test_two_names_for_one_field_are_refused(self, world: World) -> None:
         world.people("a.b", "a b")
         with pytest.raises(InvalidOption, match="Two answers would go to the field 'objects_a_b'"):
             world.ds.load_answers("r")
         assert world.ds.label_fields() == ["objects"]
+
+
+@pytest.mark.parametrize("options", [{"consensus": MAJORITY}, {"annotator": "alice"}])
+def test_what_the_tool_says_about_samples_is_in_any_reading(world: World, options: dict[str, Any]) -> None:
+    for one in world.people("alice", "bob"):
+        one.set_class("car0", "bus")
+        one.set_class("car1", "bus")
+    server, (receipt,) = SERVERS[world.run.backend.config.url], world.run.receipts()
+    said = [
+        {"sample_id": "s0", "reviewed": True, "state": "done"},
+        {"sample_id": "s1", "reviewed": False, "state": "open"},
+    ]
+    server.reviewed[receipt.task] = pa.Table.from_pylist(said, REVIEWED)
+    comment = {"sample_id": "s0", "thread": "1", "text": "look", "state": "open"}
+    server.comments[receipt.task] = pa.Table.from_pylist([comment], COMMENTS)
+    report = world.ds.load_annotations("r", reviewed_only=True, **options)
+    assert (report.edited, report.outcome.skipped) == (1, 1)
+    assert world.labels()["car1"]["label"] == "car"
+    assert report.comments["text"].to_pylist() == ["look"]
+    assert world.ds.reviewed("r")["state"].to_pylist() == ["done", "open"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +377,18 @@ def test_one_answer_only_is_told(world: World) -> None:
     report = world.ds.load_annotations("r", consensus=MAJORITY)
     assert report.deleted == 1
     assert "2 samples were answered by one person only; their labels were taken as they are." in report.notes
+
+
+def test_a_consensus_of_nobody_is_told(world: World) -> None:
+    world.person("truth").delete("car0")
+    (answers,) = SERVERS[world.run.backend.config.url].answers.values()
+    answers["truth"] = replace(answers["truth"], is_truth=True)
+    report = world.ds.load_annotations("r", consensus=MAJORITY)
+    assert (report.total, report.outcome.unanswered) == (0, 2)
+    assert (
+        "Nobody has answered the run 'r', so there is no consensus, and nothing is loaded; what the tool takes for the truth is "
+        "not counted as an answer."
+    ) in report.notes
 
 
 def test_weights_of_nobody_are_told(world: World) -> None:

@@ -53,6 +53,16 @@ def test_fields_become_one(ds: ab.Dataset) -> None:
     assert "truth" not in ds.label_fields()
 
 
+def test_only_a_later_merge_tells_that_it_takes_the_consensus_of_the_last(ds: ab.Dataset) -> None:
+    answers = ["alice", "bob", "carol"]
+    assert not any("earlier load" in note for note in ds.plan_merge(answers, into="truth", anno_key="merged").notes)
+    first = ds.merge_annotations(answers, into="truth", anno_key="merged")
+    assert first.added == 3
+    assert not any("earlier load" in note for note in first.notes)
+    again = ds.merge_annotations(answers, into="truth", anno_key="merged")
+    assert any("as by an earlier load" in note for note in again.notes)
+
+
 def test_merging_again_writes_nothing_and_takes_what_is_new(ds: ab.Dataset) -> None:
     ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")
     again = ds.merge_annotations(["alice", "bob", "carol"], into="truth", anno_key="merged")

@@ -216,10 +216,12 @@ class MemoryBackend(AnnotationBackend):
         except Gone:
             return Status(GONE)
         labels, reviewed = self.server.labels[task], self.server.reviewed.get(task, REVIEWED.empty_table())
+        answers = [_mark_of(answer) for answer in self.server.answers[task].values()]
         labelled = pc.count_distinct(labels["sample_id"]).as_py()
         return Status(
             "open", {"labelled": labelled, "empty": len(self.server.samples[task]) - labelled},
-            reviewed=pc.sum(reviewed["reviewed"], min_count=0).as_py(), mark=digest(labels) + digest(reviewed),
+            reviewed=pc.sum(reviewed["reviewed"], min_count=0).as_py(),
+            mark=" ".join([digest(labels) + digest(reviewed), *answers]),
         )  # fmt: skip
 
 
@@ -229,6 +231,11 @@ def _changed_since(base: pa.Table, labels: pa.Table, remote_ids: pa.Array, there
     """
     sent, now = (rows_by(rows, remote_ids, "remote_id") for rows in (base, there))
     return unchanged_as_in(now, labels, sent, not_null(sent["label_id"]) & not_null(now["remote_id"]))
+
+
+def _mark_of(answer: Answer) -> str:
+    samples = pa.table({"sample_id": answer.samples})
+    return f"{answer.annotator} {digest(answer.labels)}{digest(samples)}"
 
 
 def _as_found(task: Task) -> FoundTask:

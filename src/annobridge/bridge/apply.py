@@ -49,6 +49,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     outcome.require_applicable(force)
     rows = outcome.streams.rows
     is_empty = not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows
+    is_empty &= not outcome.changes_consensus
     marks = {} if outcome.left else outcome.marks  # of tasks of which everything is taken
     if is_empty and not rows["states"] and not rows["answered"] and not marks:
         return None
@@ -69,7 +70,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
             if marks:
                 stores.marks.add(run, marks)
             return None
-        reading, destinations = outcome.options.reading, outcome.destinations
+        reading, destinations = outcome.reading, outcome.destinations
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=destinations, reading=reading)
         version = None
         try:

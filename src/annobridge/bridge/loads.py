@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..core.agreement.consensus import Consensus
 from ..core.arrow_memory import system_memory
 from ..core.did_you_mean import did_you_mean
+from ..core.merge import destination
 from ..core.review.decisions import DECISIONS
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
@@ -61,27 +62,28 @@ class Loads:
         """The options of a load, and how it is planned."""
         options = dict(given)
         progress, decisions = options.pop("progress", None), options.pop("decisions", None)
+        consensus = options.pop("consensus", None)
         execution = Execution.of(options)
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         table, notes = decisions_of(decisions, self.run)
-        if options.get("consensus") is None and self._last_consensus(options) is not None:
-            options["consensus"] = self._last_consensus(options)
-            notes = [
-                *notes,
-                "The consensus of all annotators is taken, as by the last load; give consensus=False for none.",
-            ]
-        elif options.get("consensus") is False:
-            options["consensus"] = None
-        return Options(**options, decisions=table), _Planning(progress, execution, notes)
+        found = Options(**options, consensus=None if consensus is False else consensus, decisions=table)
+        if consensus is None and found.annotator is None and not self.answers.is_file:
+            found, more = self._with_last_consensus(found)
+            notes = [*notes, *more]
+        return found, _Planning(progress, execution, notes)
 
-    def _last_consensus(self, options: Mapping[str, Any]) -> Consensus | None:
-        """The consensus that the last load took: without it, the next one would take its result back."""
-        last = self.run.consensus
-        if last is None or self.answers.is_file or options.get("annotator") is not None:
-            return None
-        return Consensus(**last)
+    def _with_last_consensus(self, options: Options) -> tuple[Options, list[str]]:
+        """With the consensus that the last load into the same fields took, and a note about it: without it, the next one would
+        take its result back.
+        """
+        destinations = destination.resolve(options.dest_field, self.run.schema)
+        last = self.run.consensus(destinations)
+        if last is None:
+            return options, []
+        note = "The consensus of all annotators is taken, as by an earlier load; give consensus=False for none."
+        return replace(options, consensus=Consensus(**last)), [note] if self.run.last_readings(destinations) else []
 
     def _plan(self, options: Options, how: _Planning, handed_out: bool = False) -> MergePlan:
         self.run = self._stores.runs.get_idle(self.anno_key)

@@ -38,7 +38,7 @@ from ..exceptions import (
 from ..jobs.execution import LOCAL, Execution
 from ..spill.streams import Streams
 from ..store.decisions import protected
-from ..store.run import Run
+from ..store.run import ANNOTATOR_READING, CONSENSUS_OPTION, FILE_READING, Run, is_remembered
 from .counts import Counts, total
 
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
@@ -112,10 +112,10 @@ class Options:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """Whose answers are loaded, as ``Load.reading`` has it."""
+        """Whose answers are read, of a tool; as ``Load.reading`` has it."""
         if self.annotator is not None:
-            return {"annotator": self.annotator}
-        return {} if self.consensus is None else {"consensus": asdict(self.consensus)}
+            return {ANNOTATOR_READING: self.annotator}
+        return {} if self.consensus is None else {CONSENSUS_OPTION: asdict(self.consensus)}
 
     @property
     def policy(self) -> Policy:
@@ -179,6 +179,7 @@ class Outcome(Tally):
     options: Options
     destinations: Mapping[str, str]
     execution: Execution = LOCAL  # where it was planned, and is written
+    is_file: bool = False  # whether the tool was not asked
     verb: str = LOAD
     marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
     left: int = 0  # changes that are left for later
@@ -191,6 +192,17 @@ class Outcome(Tally):
     def schema(self) -> LabelSchema:
         """The schema of the run, with the destinations of its fields."""
         return destination.with_destinations(self.run.schema, self.destinations)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Whose answers are loaded, as ``Load.reading`` has it."""
+        return {FILE_READING: True} if self.is_file else self.options.reading
+
+    @property
+    def changes_consensus(self) -> bool:
+        """Whether later loads take another consensus, or none, because of this one."""
+        taken = self.reading
+        return is_remembered(taken) and taken.get(CONSENSUS_OPTION) != self.run.consensus(self.destinations)
 
     def content(self) -> str:
         """What there is to decide about, as a digest."""

@@ -71,8 +71,9 @@ def make(
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(
-        Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution
-    )
+        Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution,
+        answers.is_file,
+    )  # fmt: skip
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
     tasks, receipts = ByTask.of_run(stores.runs.tasks(run)), stores.runs.receipts(run)
@@ -98,7 +99,7 @@ def make(
     outcome.streams.finish()
     for name in outcome.not_taken:
         outcome.marks.pop(name, None)  # another load may take it
-    _finish(outcome, len(numbers))
+    _finish(outcome, len(numbers), len(tasks))
     reviewed.finish()
     require_unique(outcome.streams)
     return outcome
@@ -139,8 +140,10 @@ def _jobs(
     return context, jobs
 
 
-def _finish(outcome: Outcome, tasks: int) -> None:
-    """What holds for the load as a whole. ``tasks`` is how many were asked for; raises ``Gone`` if none is on the server."""
+def _finish(outcome: Outcome, tasks: int, of_run: int) -> None:
+    """What holds for the load as a whole. ``tasks`` is how many of the run were asked for; raises ``Gone`` if none is on the
+    server.
+    """
     run = outcome.run
     if tasks and len(outcome.gone) == tasks:
         raise Gone(
@@ -157,15 +160,37 @@ def _finish(outcome: Outcome, tasks: int) -> None:
     }
     outcome.notes += [text.format(count) for text, count in notes.items() if count]
     outcome.notes += sentences(outcome.agreed)
-    weights = outcome.options.consensus.weights if outcome.options.consensus is not None else {}
-    if unknown := sorted(set(weights) - set(outcome.annotators)):
+    read = tasks - len(outcome.gone)
+    if read:
+        _tell_of_annotators(outcome, read == of_run)
+
+
+def _tell_of_annotators(outcome: Outcome, is_all: bool) -> None:
+    """Tell of names of annotators that are in the options, and have answered nothing of what was read.
+
+    Args:
+        outcome: the plan.
+        is_all: whether all tasks were read: otherwise, they may have answered others.
+
+    Raises:
+        InvalidOption: ``annotator`` has answered nothing at all.
+    """
+    wanted, consensus, answered = outcome.options.annotator, outcome.options.consensus, set(outcome.annotators)
+    what = f"the run {outcome.run.anno_key!r}" if is_all else "any task that this load looked at"
+    if wanted is not None and wanted not in answered:
+        if is_all:
+            names = ", ".join(sorted(answered)) or "nobody"
+            raise InvalidOption(f"Nobody named {wanted!r} has answered {what}; {names} did.")
+        outcome.notes.append(f"Nobody named {wanted!r} has answered {what}.")
+    if consensus is not None and not answered:
+        outcome.notes.append(
+            f"Nobody has answered {what}, so there is no consensus, and nothing is loaded; what the tool takes for the truth is "
+            "not counted as an answer."
+        )
+    elif is_all and consensus is not None and (unknown := sorted(set(consensus.weights) - answered)):
         outcome.notes.append(
             f"The weights of {', '.join(unknown)} count for nothing, as nobody of these names has answered."
         )
-    wanted = outcome.options.annotator
-    if wanted is not None and wanted not in outcome.annotators:
-        names = ", ".join(sorted(outcome.annotators)) or "nobody"
-        raise InvalidOption(f"Nobody named {wanted!r} has answered the run {run.anno_key!r}; {names} did.")
 
 
 def _intersection(a: pa.Array, b: pa.Array) -> pa.Array:

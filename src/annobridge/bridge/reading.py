@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
@@ -81,9 +81,10 @@ class _OfOne:
         given = self._tool.answers(receipt)
         mine = [one for one in given if one.annotator == self._annotator]
         names = tuple(one.annotator for one in given)
-        if not mine:
-            return Read(Download(REMOTE.empty_table(), pa.array([], pa.string())), annotators=names)
-        return Read(Download(mine[0].labels, mine[0].samples, mine[0].notes), annotators=names)
+        download = Download(REMOTE.empty_table(), pa.array([], pa.string()))
+        if mine:
+            download = Download(mine[0].labels, mine[0].samples, mine[0].notes)
+        return Read(_with_states(download, self._tool, receipt), annotators=names)
 
 
 class _OfAll:
@@ -103,7 +104,8 @@ class _OfAll:
         found = agree(given, receipt.baseline, single, self._consensus, sizes, self._copied)
         notes = tuple(dict.fromkeys(note for one in answers for note in one.notes))
         names = tuple(one.annotator for one in answers)
-        return Read(Download(found.labels, found.samples, notes), found.disputed, found.counts, names)
+        download = _with_states(Download(found.labels, found.samples, notes), self._tool, receipt)
+        return Read(download, found.disputed, found.counts, names)
 
     def _sizes(self, given: Sequence[Given], base: pa.Table) -> pa.Table:
         """sample_id, width and height of the images with turned boxes, which are compared by their pixels."""
@@ -113,3 +115,11 @@ class _OfAll:
         ]
         samples = pc.unique(pa.chunked_array([chunk for ids in turned for chunk in ids.chunks], pa.string()))
         return self._stores.samples.rows(samples, ["sample_id", "width", "height"])
+
+
+def _with_states(answer: Download, tool: CheckedBackend, receipt: Receipt) -> Download:
+    """With what the tool says about the samples beside the labels, which is in its own download only."""
+    if not tool.capabilities.reviewed and not tool.capabilities.comments:
+        return answer
+    own = tool.download(receipt)
+    return replace(answer, comments=own.comments, reviewed=own.reviewed)

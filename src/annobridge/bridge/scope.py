@@ -66,7 +66,8 @@ class Scope:
             return True
         # What a load with other options takes is not what the last one took.
         which = "reviewed" if self._out.options.reviewed_only else "all"
-        mark = json.dumps([mark, which, sorted(self._out.destinations.items())])
+        options = [which, sorted(self._out.destinations.items()), self._out.reading]
+        mark = json.dumps([mark, *options], sort_keys=True)
         if self._known_marks.get(task) == mark:
             return False
         if self._out.options.where is None:

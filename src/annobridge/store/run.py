@@ -12,6 +12,7 @@ from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, RunError
 from .schemas import RUNS
 
+ANNOTATOR_READING, FILE_READING = "annotator", "file"  # in ``Load.reading``, beside ``CONSENSUS_OPTION``
 UNSETTLED_STATES = ("applying", "undoing")
 _COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 # Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
@@ -41,7 +42,8 @@ class Load:
     destinations: Mapping[str, str] = field(
         default_factory=dict
     )  # field of the run → field that its labels went to instead
-    # Whose answers it took, where several people answer: {"annotator": name}, {"consensus": its options}, or nothing
+    # Whose answers it took, where several people answer: {"annotator": name}, {"consensus": its options}, or nothing; or
+    # {"file": True} where it did not ask the tool
     reading: Mapping[str, Any] = field(default_factory=dict)
     undone: int | None = None  # while undoing: the version that this was planned on; then the one that it made
     first_task: int = 0  # of an extension: the number of its first task
@@ -50,6 +52,11 @@ class Load:
     def is_unsettled(self) -> bool:
         """Whether it was announced in the ledger and its outcome is not recorded yet."""
         return self.state in UNSETTLED_STATES
+
+
+def is_remembered(reading: Mapping[str, Any]) -> bool:
+    """Whether later loads take the answers that a load has taken: the consensus, or the tool's own."""
+    return {ANNOTATOR_READING, FILE_READING}.isdisjoint(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +123,26 @@ class Run:
         made = {load.number: load.version or load.since for load in self.loads}
         return {number: made.get(number, self.labels_version) for number in self.applied_loads}
 
-    @property
-    def consensus(self) -> Mapping[str, Any] | None:
-        """The options of the consensus that the last load took, if it took one, or else that the run was made for; loads of one
-        annotator do not count.
+    def last_readings(self, destinations: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """Whose answers the last load into each of the fields took to which one with these destinations goes, the latest load last.
+        Loads of one annotator, and of files, do not count.
         """
-        taken = [load.reading for load in self.loads if load.state == "applied" and "annotator" not in load.reading]
-        found: Mapping[str, Any] | None = (taken[-1] if taken else self.options).get(CONSENSUS_OPTION)
-        return found
+        last: dict[str, Load] = {}
+        for load in self.loads:
+            if load.state == "applied" and is_remembered(load.reading):
+                last |= dict.fromkeys(self._targets(load.destinations), load)
+        found = {last[name].number: last[name].reading for name in self._targets(destinations) if name in last}
+        return [found[number] for number in sorted(found)]
+
+    def consensus(self, destinations: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """The options of the consensus that one of ``last_readings`` has, if any; before any load, of the one that the run was made
+        for.
+        """
+        taken = self.last_readings(destinations) or [self.options]
+        return next((found[CONSENSUS_OPTION] for found in reversed(taken) if CONSENSUS_OPTION in found), None)
+
+    def _targets(self, destinations: Mapping[str, str]) -> list[str]:
+        return [destinations.get(name, name) for name in self.schema.fields]
 
     @property
     def fields(self) -> set[str]:
