@@ -13,7 +13,7 @@ import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
 from annobridge.core import tasks
-from annobridge.exceptions import InvalidOption, UnknownBackend
+from annobridge.exceptions import AnnobridgeError, InvalidOption, UnknownBackend
 from annobridge.jobs import execution
 
 
@@ -139,6 +139,25 @@ def test_wrong_answers_are_refused(
     assert message in str(error.value)
     assert ds.list_annotation_runs() == ["sent"]
     assert "truth" not in ds.label_fields()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"undecided": "x"}, "undecided='x' is not known"),
+        ({"conflicts": "x"}, "conflicts='x' is not known"),
+        ({"decisions": "/nope.jsonl"}, "decisions= are about the changes of a run, and there is none yet"),
+        ({"workers": -1}, "workers=-1 (argument) is not a number of workers"),
+        ({"executor": "foo"}, "There is no executor 'foo'"),
+        ({"thing": 1}, "'thing' is not an option of a load"),
+    ],
+)
+def test_a_merge_with_a_wrong_option_leaves_no_run(ds: ab.Dataset, options: dict[str, Any], message: str) -> None:
+    merge = ds.plan_merge if "thing" in options else ds.merge_annotations
+    with pytest.raises(AnnobridgeError) as error:
+        merge(["alice", "bob"], into="truth", **options)
+    assert message in str(error.value)
+    assert ds.list_annotation_runs() == []
 
 
 def test_a_run_of_several_fields_needs_its_name(ds: ab.Dataset) -> None:

@@ -18,30 +18,34 @@ from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
 from .fields_backend import FieldsBackend
+from .loads import check_options
 from .results import AnnotationResults
 
 
 def results(
     stores: Stores, stages: Sequence[Stage], names: Sequence[str], into: str, consensus: Consensus, anno_key: str | None,
-    label_field: str | None,
+    label_field: str | None, options: Mapping[str, Any],
 ) -> AnnotationResults:  # fmt: skip
     """The run that merges answers into a field: that of ``anno_key`` if there is one, which has to be of the same answers.
 
+    ``options`` are those of the load or plan that follows: a new run is made only if they can be used.
+
     Raises:
-        InvalidOption: there are fewer than two answers, no such answer, the key is that of another run, or its run lacks samples.
+        InvalidOption: there are fewer than two answers, no such answer, the key is that of another run, its run lacks samples, or
+            an option cannot be used.
     """
     found = field_answers.find(stores, names, label_field)
     if len(found) < 2:
         raise InvalidOption(f"There is one answer only, {', '.join(names) or 'or none'}; give two at least to merge.")
     if into in {answer.field for answer in found if answer.run is None}:
         raise InvalidOption(f"into={into!r} is one of the answers, which stay as they are; give another field.")
-    options: dict[str, Any] = {"answers": list(names), "label_field": label_field}
-    tool = FieldsBackend.of(stores, options)
+    tool = FieldsBackend.of(stores, {"answers": list(names), "label_field": label_field})
     key = anno_key or f"{into}_{uuid.uuid4().hex[:8]}"
     if key in set(stores.runs.keys()):
         run = stores.runs.get_settled(key)
         _require_same(stores, stages, run, tool, names, into)
         return AnnotationResults(stores, run, tool)
+    check_options(options)
     schema = field_answers.schema(stores, [*found, field_answers.FieldAnswer(into, into, None, None)], into)
     arguments: Mapping[str, Any] = {"label_schema": schema.to_dict()}
     own = {CONSENSUS_OPTION: asdict(consensus)}

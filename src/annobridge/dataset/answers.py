@@ -76,10 +76,11 @@ class AnswerVerbs(AnnotationVerbs):
         Raises:
             InvalidOption: there are fewer than two answers, or no such answer.
         """
-        return self._merging(answers, into, consensus, anno_key, label_field).load(
-            decisions=decisions, undecided=undecided, conflicts=conflicts, force=force, progress=progress,
-            consensus=consensus, executor=executor, workers=workers, executor_address=executor_address,
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "decisions": decisions, "undecided": undecided, "conflicts": conflicts, "force": force, "progress": progress,
+            "consensus": consensus, "executor": executor, "workers": workers, "executor_address": executor_address,
+        }  # fmt: skip
+        return self._merging(answers, into, consensus, anno_key, label_field, options).load(**options)
 
     def plan_merge(
         self,
@@ -100,8 +101,8 @@ class AnswerVerbs(AnnotationVerbs):
             label_field: as in ``merge_annotations``.
             **options: those of ``plan_annotations``.
         """
-        run = self._merging(answers, into, consensus, anno_key, label_field)
-        return run.plan(consensus=consensus, **options)
+        options = {"consensus": consensus, **options}
+        return self._merging(answers, into, consensus, anno_key, label_field, options).plan(**options)
 
     def compare_annotations(
         self,
@@ -235,6 +236,7 @@ class AnswerVerbs(AnnotationVerbs):
         consensus: Consensus | None,
         anno_key: str | None,
         label_field: str | None,
+        options: Mapping[str, Any],
     ) -> AnnotationResults:
         from ..bridge import merge_answers
         from ..core.agreement.consensus import Consensus
@@ -243,4 +245,4 @@ class AnswerVerbs(AnnotationVerbs):
         if not isinstance(chosen, Consensus):
             raise InvalidOption(f"consensus={consensus!r} is not known; give an annobridge.Consensus.")
         self.stores.database.require_writable()
-        return merge_answers.results(self.stores, self.stages, answers, into, chosen, anno_key, label_field)
+        return merge_answers.results(self.stores, self.stages, answers, into, chosen, anno_key, label_field, options)
