@@ -95,6 +95,29 @@ def test_runs_over_one_view_are_answers(ds: ab.Dataset) -> None:
     assert merged.outcome.left == 1
 
 
+def test_the_answer_of_one_person_does_not_count_twice(ds: ab.Dataset) -> None:
+    demo.annotator(ds.annotate("r", label_schema="alice", backend="memory", progress=False)).draw(
+        "s0", "bus", [0.3, 0.3, 0.1, 0.1]
+    )
+    ds.load_annotations("r", dest_field="dora")
+    same = "The answers 'r' and 'dora' are one and the same, which is in the field 'dora'; leave one of them out."
+    with pytest.raises(InvalidOption) as error:
+        ds.merge_annotations(["r", "dora", "bob"], into="truth")
+    assert str(error.value) == same
+    with pytest.raises(InvalidOption) as error:
+        ds.compare_annotations(["r", "dora"])
+    assert str(error.value) == same
+    ds.load_annotations("r")
+    for field in ("alice", "dora"):
+        with pytest.raises(InvalidOption) as error:
+            ds.merge_annotations(["bob", "r", field], into="truth")
+        assert str(error.value) == (
+            f"The run 'r' was loaded into the field {field!r}, so that its work would count twice; leave one of the two out."
+        )
+    assert ds.list_annotation_runs() == ["r"]
+    assert ds.merge_annotations(["r", "bob"], into="truth").added == 4
+
+
 @pytest.mark.parametrize(
     ("answers", "options", "kind", "message"),
     [

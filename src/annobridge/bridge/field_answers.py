@@ -74,7 +74,7 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
     other one on all samples. ``label_field`` is the field of runs that have several.
 
     Raises:
-        InvalidOption: there is nothing of a name, one is given twice, or a run has several fields, or was not loaded.
+        InvalidOption: there is nothing of a name, two are of one field, or a run has several fields, or was not loaded.
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise InvalidOption(
@@ -82,7 +82,15 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
         )
     runs = {run.anno_key: run for run in stores.runs.all_readable()}
     fields = stores.labels.fields()
-    return [_find(stores, name, runs, fields, label_field) for name in names]
+    found = [_find(stores, name, runs, fields, label_field) for name in names]
+    of_fields: dict[str, str] = {}
+    for answer in found:
+        if answer.run is None and (first := of_fields.setdefault(answer.field, answer.name)) != answer.name:
+            raise InvalidOption(
+                f"The answers {first!r} and {answer.name!r} are one and the same, which is in the field {answer.field!r}; leave "
+                "one of them out."
+            )
+    return found
 
 
 def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], label_field: str | None) -> FieldAnswer:

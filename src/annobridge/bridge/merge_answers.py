@@ -17,6 +17,7 @@ from ..store.run import CONSENSUS_OPTION, Run
 from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
+from .field_answers import FieldAnswer
 from .fields_backend import FieldsBackend
 from .loads import check_options
 from .results import AnnotationResults
@@ -31,14 +32,15 @@ def results(
     ``options`` are those of the load or plan that follows: a new run is made only if they can be used.
 
     Raises:
-        InvalidOption: there are fewer than two answers, no such answer, the key is that of another run, its run lacks samples, or
-            an option cannot be used.
+        InvalidOption: there are fewer than two answers, no such answer, two of one person, the key is that of another run, its run
+            lacks samples, or an option cannot be used.
     """
     found = field_answers.find(stores, names, label_field)
     if len(found) < 2:
         raise InvalidOption(f"There is one answer only, {', '.join(names) or 'or none'}; give two at least to merge.")
     if into in {answer.field for answer in found if answer.run is None}:
         raise InvalidOption(f"into={into!r} is one of the answers, which stay as they are; give another field.")
+    _require_of_different_people(found)
     tool = FieldsBackend.of(stores, {"answers": list(names), "label_field": label_field})
     key = anno_key or f"{into}_{uuid.uuid4().hex[:8]}"
     if key in set(stores.runs.keys()):
@@ -46,13 +48,26 @@ def results(
         _require_same(stores, stages, run, tool, names, into)
         return AnnotationResults(stores, run, tool)
     check_options(options)
-    schema = field_answers.schema(stores, [*found, field_answers.FieldAnswer(into, into, None, None)], into)
+    schema = field_answers.schema(stores, [*found, FieldAnswer(into, into, None, None)], into)
     arguments: Mapping[str, Any] = {"label_schema": schema.to_dict()}
     own = {CONSENSUS_OPTION: asdict(consensus)}
     run = annotate.send(
         stores, stages, key, arguments, CheckedBackend(tool), "filepath", False, False, Execution(), own
     )
     return AnnotationResults(stores, run, tool)
+
+
+def _require_of_different_people(answers: Sequence[FieldAnswer]) -> None:
+    """Raise ``InvalidOption`` if one of the fields has the answer of one of the runs, as this would count twice."""
+    fields = {answer.field for answer in answers if answer.run is None}
+    for answer in answers:
+        loads = answer.run.loads if answer.run is not None else ()
+        places = {load.destinations.get(answer.field, answer.field) for load in loads if load.state == "applied"}
+        if both := sorted(fields & places):
+            raise InvalidOption(
+                f"The run {answer.name!r} was loaded into the field {both[0]!r}, so that its work would count twice; leave one of "
+                "the two out."
+            )
 
 
 def _require_same(
