@@ -57,6 +57,17 @@ def test_from_answers_to_a_field(place: str, tmp_path: Path) -> None:
     assert [row["annotator"] for row in measured["annotators"]] == ["objects_bob", "objects_alice"]
 
 
+def test_a_merge_that_deletes_most_labels_needs_force(place: str) -> None:
+    command_line.run("load-answers", "r", place)
+    old = [ab.Detection("car", [i / 40, 0.8, 0.02, 0.02]) for i in range(30)]
+    ab.load_dataset(place).add_labels("truth", {"s0": old})
+    merge = ("merge", "objects_alice", "objects_bob", place, "--into", "truth", "--key", "m")
+    refused = command_line.run(*merge)
+    assert refused.exit_code == 1
+    assert "load with --force" in " ".join(refused.output.split())
+    assert command_line.data(*merge, "--force")["fields"]["truth"]["delete"] == 30
+
+
 def test_they_are_tables_for_people(place: str) -> None:
     assert "bob" in command_line.run("load-answers", "r", place).output
     compared = command_line.run("compare", "r", "-d", place)

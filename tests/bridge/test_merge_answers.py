@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,61 @@ def test_a_run_keeps_its_consensus_and_its_samples(ds: ab.Dataset) -> None:
     )
     ds.extend_annotation("part", ds)
     assert ds.merge_annotations(names, into="part", anno_key="part").added == 1
+
+
+def test_what_the_answers_have_is_expected(ds: ab.Dataset) -> None:
+    names = ["alice", "bob"]
+    ds.merge_annotations(names, into="truth", anno_key="m")
+    values = {"alice": {"j": {"a": [1]}, "x": 1}, "bob": {"j": {"a": [1]}, "x": "one"}}
+    for name in names:
+        ds.add_labels(name, {"s1": [ab.Detection("truck", [0.6, 0.6, 0.2, 0.2], attributes=values[name])]})
+    report = ds.merge_annotations(names, into="truth", anno_key="m")
+    assert (report.added, report.outcome.streams.rows["unexpected"]) == (1, 0)
+    ds.merge_annotations(names, into="other")  # the first merge of such values
+    for field in ("truth", "other"):
+        truck = ds.labels(field, "label = 'truck'").to_pylist()[0]
+        assert json.loads({a["name"]: a["value"] for a in truck["attributes"]}["j"]) == {"a": [1]}
+    again = ds.plan_annotations("m")  # the run knows the class, too
+    assert (again.total, again.outcome.streams.rows["unexpected"]) == (0, 0)
+
+
+def test_a_view_is_merged_again_alone(ds: ab.Dataset) -> None:
+    names = ["alice", "bob"]
+    ds.merge_annotations(names, into="truth", anno_key="m")
+    for name in names:
+        ds.add_labels(name, {f"s{i}": [ab.Detection("bus", [0.4, 0.1, 0.1, 0.1])] for i in range(2)})
+    assert ds.select(["s0"]).plan_merge(names, into="truth", anno_key="m").total == 1
+    assert ds.plan_merge(names, into="truth", anno_key="m", where=["s1"]).total == 1
+    assert ds.select(["s0"]).merge_annotations(names, into="truth", anno_key="m").added == 1
+    assert [sample for sample, _, box in rows(ds, "truth") if box[0] == 0.4] == ["s0"]
+    assert ds.merge_annotations(names, into="truth", anno_key="m").added == 1
+    with pytest.raises(InvalidOption, match="The view is empty, so there is nothing to merge"):
+        ds.match("false").merge_annotations(names, into="truth", anno_key="m")
+
+
+def test_a_key_is_that_of_the_same_answers_in_any_order(ds: ab.Dataset) -> None:
+    ds.merge_annotations(["alice", "bob"], into="truth", anno_key="m")
+    assert ds.merge_annotations(["bob", "alice"], into="truth", anno_key="m").version is None
+    with pytest.raises(InvalidOption, match="The run 'm' is another one than of these answers into 'truth'"):
+        ds.merge_annotations(["carol", "alice"], into="truth", anno_key="m")
+    with pytest.raises(InvalidOption) as error:
+        ds.merge_annotations(["alice", "bob"], into="truth", anno_key="m", label_field="x")
+    assert str(error.value) == (
+        "The run 'm' did not merge the field 'x' of its answers; leave label_field= out, or give another anno_key=."
+    )
+
+
+def test_a_key_is_that_of_one_field_of_the_runs(ds: ab.Dataset) -> None:
+    for key in ("one", "two"):
+        demo.annotator(ds.annotate(key, label_schema=["alice", "bob"], backend="memory", progress=False)).draw(
+            "s0", "bus", [0.3, 0.3, 0.1, 0.1]
+        )
+        ds.load_annotations(key)
+    ds.merge_annotations(["one", "two"], into="truth", anno_key="m", label_field="alice")
+    with pytest.raises(
+        InvalidOption, match="did not merge the field 'bob' of its answers; give label_field='alice', or"
+    ):
+        ds.merge_annotations(["one", "two"], into="truth", anno_key="m", label_field="bob")
 
 
 def test_a_dataset_that_was_moved_or_copied_merges_its_own_answers(ds: ab.Dataset, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,7 @@ from ..core.arrays import set_columns
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import BASELINE, LABELS, REMOTE, conform
 from ..core.merge.destination import split_baseline
-from ..core.schema import LabelSchema, infer
+from ..core.schema import Attribute, LabelSchema, infer
 from ..exceptions import InvalidOption
 from ..store import baseline
 from ..store.labels import field_condition
@@ -134,7 +134,7 @@ def field_of(run: Run, label_field: str | None) -> str:
 
 
 def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelSchema:
-    """The schema of a field with the classes and attributes of several answers.
+    """The schema of a field with the classes and attributes of several answers, which accepts all of their values.
 
     Raises:
         InvalidOption: they have labels of several types, or no labels.
@@ -145,7 +145,17 @@ def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelS
     if len(types) != 1:
         what = f"labels of several types: {', '.join(types)}" if types else "no labels"
         raise InvalidOption(f"The answers {names} have {what}; give answers with labels of one type.")
-    return LabelSchema.parse([field], {}, stats)
+    spec = LabelSchema.parse([field], {}, stats).fields[field]
+    attributes = tuple(_accepting(a, stats[field].attributes[a.name]) for a in spec.attributes)
+    return LabelSchema({field: replace(spec, attributes=attributes)})
+
+
+def _accepting(attribute: Attribute, types: set[str]) -> Attribute:
+    """An attribute that accepts all values of some types, as labels have them. No type of attributes is that of any JSON value or
+    of several types; a select without choices accepts everything.
+    """
+    one_type = types <= {"int", "float"} or (len(types) == 1 and "json" not in types)
+    return attribute if one_type else replace(attribute, type="select")
 
 
 def _labels(stores: Stores, answer: FieldAnswer, field: str) -> Iterator[pa.RecordBatch]:

@@ -129,13 +129,9 @@ def _split(given: Mapping[str, Any]) -> _Given:
 
 
 def check_options(given: Mapping[str, Any]) -> None:
-    """Raise ``InvalidOption`` or ``ConfigError`` for arguments that no load of a new run takes, before there is the run."""
-    found = _split(given)
-    if found.decisions is not None:
-        raise InvalidOption(
-            "decisions= are about the changes of a run, and there is none yet; make it first, and give its key with the decisions."
-        )
-    Options(**{**found.options, "consensus": found.options.get("consensus") or None})
+    """Raise ``InvalidOption`` or ``ConfigError`` for arguments that no load takes. Decisions are not read."""
+    options = _split(given).options
+    Options(**{**options, "consensus": options.get("consensus") or None})
 
 
 def decisions_of(given: Decisions, run: Run) -> tuple[pa.Table, list[str]]:

@@ -107,6 +107,9 @@ def merge(
     ] = None,
     decisions: DecisionsOption = None,
     undecided: Undecided = "take",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when most labels of the field would be deleted.")
+    ] = False,
     running: Running,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,7 +121,7 @@ def merge(
             "--consensus none merges nothing; leave it out, or give quorum=, iou=, geometry= or classes=."
         )
     report = ds.merge_annotations(
-        names, into, chosen, key, field, decisions=decisions, undecided=undecided, **running.arguments()
+        names, into, chosen, key, field, decisions=decisions, undecided=undecided, force=force, **running.arguments()
     )
     data = summary(ds, report, None if as_json else ROWS, "prompt") | {"version": report.version}
     show.emit(data, as_json, report_parts)
