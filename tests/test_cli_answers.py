@@ -91,13 +91,25 @@ def test_a_consensus_is_planned_and_loaded(place: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("plan", "r", "--consensus", "quorum=0"), "quorum=0.0 is not a share of the annotators"),
+        (("plan", "r", "--consensus", "quorum=0"), '--consensus "quorum=0.0" is not a share of the annotators'),
+        (("plan", "r", "--consensus", "iou=2"), '--consensus "iou=2.0" is not an intersection over union'),
+        (("plan", "r", "--consensus", "classes=x"), '--consensus "classes=x" is not known; give one of '),
+        (
+            ("merge", "objects", "r", "--into", "x", "--consensus", "quorum=2"),
+            '--consensus "quorum=2.0" is not a share',
+        ),
         (("plan", "r", "--consensus", "quorum=much"), '--consensus "quorum=much" is not a number'),
-        (("plan", "r", "--consensus", "votes=2"), '--consensus "votes=2" is not known'),
+        (
+            ("plan", "r", "--consensus", "votes=2"),
+            '--consensus "votes=2" is not known; give "default", "none", "quorum=…", "iou=…", "geometry=…", "classes=…", or',
+        ),
         (("plan", "r", "--consensus", "weights=2"), '--consensus "weights=2" is not known'),
         (("plan", "r", "--consensus", "weights.bob=0"), "The weight 0.0 of 'bob' is not a number above 0"),
         (("merge", "objects", "--into", "x"), "There is one answer only, objects"),
-        (("merge", "objects", "r", "--into", "x", "--consensus", "none"), "--consensus none merges nothing"),
+        (
+            ("merge", "objects", "r", "--into", "x", "--consensus", "none"),
+            'leave it out, or give "default", "quorum=…", "iou=…"',
+        ),
         (("compare", "objects", "nothing"), "The dataset has no label field and no run 'nothing'"),
         (("quality", "r"), "There is no truth to compare with"),
     ],

@@ -11,7 +11,7 @@ import typer
 from ...exceptions import ConfigError, InvalidOption
 from .. import show
 from ..changes import ROWS
-from ..option_groups import Running, consensus_of
+from ..option_groups import CONSENSUS_PAIRS, Running, consensus_of
 from ..options import (
     DatasetOption,
     DecisionsOption,
@@ -118,7 +118,7 @@ def merge(
     chosen = consensus_of(consensus)
     if isinstance(chosen, bool):
         raise InvalidOption(
-            "--consensus none merges nothing; leave it out, or give quorum=, iou=, geometry= or classes=."
+            f'--consensus none merges nothing; leave it out, or give "default", {CONSENSUS_PAIRS}, or "weights.ANSWER=…".'
         )
     report = ds.merge_annotations(
         names, into, chosen, key, field, decisions=decisions, undecided=undecided, force=force, **running.arguments()
