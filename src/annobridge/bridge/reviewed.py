@@ -120,9 +120,9 @@ class Reviewed:
         if left:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
         elif out.disputed:
+            command = shlex.join(["annobridge", "review", out.run.anno_key, *words_of(out.options)])
             out.notes.append(
-                f"{_changes(out.disputed)} left for a decision, as the annotators do not agree: "
-                f'"{_review_command(out.run.anno_key, out.options)}".'
+                f'{_changes(out.disputed)} left for a decision, as the annotators do not agree: "{command}".'
             )
 
     def _last_about(self, change_ids: list[pa.Array]) -> Bools:
@@ -139,14 +139,15 @@ def _among(conflicts: pa.Table, decided: pa.Table) -> int:
     return int(as_mask(pc.is_in(keys[0], value_set=keys[1])).sum())
 
 
-def _review_command(anno_key: str, options: Options) -> str:
-    """The command that shows the plan of a load with a consensus."""
+def words_of(options: Options) -> list[str]:
+    """The options of the command line that say where a load puts labels, and with which consensus: decisions are about these."""
     places = [options.dest_field] if isinstance(options.dest_field, str) else []
     if isinstance(options.dest_field, Mapping):
         places = [f"{field}={place}" for field, place in options.dest_field.items()]
     given = [("--dest-field", place) for place in places]
-    given += [("--consensus", text) for text in _consensus_texts(options.consensus or Consensus())]
-    return shlex.join(["annobridge", "review", anno_key, *(word for pair in given for word in pair)])
+    if options.consensus is not None:
+        given += [("--consensus", text) for text in _consensus_texts(options.consensus)]
+    return [word for pair in given for word in pair]
 
 
 def _consensus_texts(consensus: Consensus) -> list[str]:
