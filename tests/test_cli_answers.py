@@ -57,6 +57,17 @@ def test_from_answers_to_a_field(place: str, tmp_path: Path) -> None:
     assert [row["annotator"] for row in measured["annotators"]] == ["objects_bob", "objects_alice"]
 
 
+def test_a_merge_that_deletes_most_labels_needs_force(place: str) -> None:
+    command_line.run("load-answers", "r", place)
+    old = [ab.Detection("car", [i / 40, 0.8, 0.02, 0.02]) for i in range(30)]
+    ab.load_dataset(place).add_labels("truth", {"s0": old})
+    merge = ("merge", "objects_alice", "objects_bob", place, "--into", "truth", "--key", "m")
+    refused = command_line.run(*merge)
+    assert refused.exit_code == 1
+    assert "load with --force" in " ".join(refused.output.split())
+    assert command_line.data(*merge, "--force")["fields"]["truth"]["delete"] == 30
+
+
 def test_they_are_tables_for_people(place: str) -> None:
     assert "bob" in command_line.run("load-answers", "r", place).output
     compared = command_line.run("compare", "r", "-d", place)
@@ -80,13 +91,25 @@ def test_a_consensus_is_planned_and_loaded(place: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("plan", "r", "--consensus", "quorum=0"), "quorum=0.0 is not a share of the annotators"),
+        (("plan", "r", "--consensus", "quorum=0"), '--consensus "quorum=0.0" is not a share of the annotators'),
+        (("plan", "r", "--consensus", "iou=2"), '--consensus "iou=2.0" is not an intersection over union'),
+        (("plan", "r", "--consensus", "classes=x"), '--consensus "classes=x" is not known; give one of '),
+        (
+            ("merge", "objects", "r", "--into", "x", "--consensus", "quorum=2"),
+            '--consensus "quorum=2.0" is not a share',
+        ),
         (("plan", "r", "--consensus", "quorum=much"), '--consensus "quorum=much" is not a number'),
-        (("plan", "r", "--consensus", "votes=2"), '--consensus "votes=2" is not known'),
+        (
+            ("plan", "r", "--consensus", "votes=2"),
+            '--consensus "votes=2" is not known; give "default", "none", "quorum=…", "iou=…", "geometry=…", "classes=…", or',
+        ),
         (("plan", "r", "--consensus", "weights=2"), '--consensus "weights=2" is not known'),
         (("plan", "r", "--consensus", "weights.bob=0"), "The weight 0.0 of 'bob' is not a number above 0"),
         (("merge", "objects", "--into", "x"), "There is one answer only, objects"),
-        (("merge", "objects", "r", "--into", "x", "--consensus", "none"), "--consensus none merges nothing"),
+        (
+            ("merge", "objects", "r", "--into", "x", "--consensus", "none"),
+            'leave it out, or give "default", "quorum=…", "iou=…"',
+        ),
         (("compare", "objects", "nothing"), "The dataset has no label field and no run 'nothing'"),
         (("quality", "r"), "There is no truth to compare with"),
     ],

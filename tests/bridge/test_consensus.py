@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
+from annobridge.cli.option_groups import consensus_of
 from annobridge.core.labels import COMMENTS, REVIEWED
 from annobridge.demo.tools import MemoryAnnotator
 from annobridge.exceptions import InvalidOption, ReviewRequired
@@ -96,11 +98,29 @@ def test_what_too_few_have_is_told_and_loaded_once_it_is_accepted(world: World) 
     assert change["why"] == "1 of 3 annotators have it; by default, it is left for later"
     report = world.ds.load_annotations("r", consensus=MAJORITY)
     assert report.added == 0
-    assert any("1 change was left for a decision, as too few of the annotators agree" in note for note in report.notes)
+    assert any("1 change was left for a decision, as the annotators do not agree" in note for note in report.notes)
     plan.decide(where="true", verdict="accept")
     assert plan.load().added == 1
     again = world.ds.load_annotations("r", consensus=MAJORITY)
     assert (again.added, again.deleted, again.outcome.left) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("dest_field", "shown"),
+    [(None, ""), ("out", "--dest-field out "), ({"objects": "out"}, "--dest-field objects=out ")],
+)
+def test_the_command_that_is_told_shows_the_same_changes(world: World, dest_field: Any, shown: str) -> None:
+    world.people("Zoë Müller", "bob", "carol")[0].draw("s0", "car", [0.4, 0.1, 0.1, 0.1])
+    consensus = ab.Consensus(quorum=0.7, classes="weighted", weights={"Zoë Müller": 0.5})
+    report = world.ds.load_annotations("r", consensus=consensus, dest_field=dest_field)
+    (note,) = (note for note in report.notes if "left for a decision" in note)
+    assert note == (
+        f'1 change was left for a decision, as the annotators do not agree: "annobridge review r {shown}--consensus quorum=0.7 '
+        "--consensus classes=weighted --consensus 'weights.Zoë Müller=0.5'\"."
+    )
+    words = shlex.split(note.split('"')[1])
+    given = [words[at + 1] for at, word in enumerate(words) if word == "--consensus"]
+    assert consensus_of(given) == consensus
 
 
 def test_a_refused_one_stays_out(world: World) -> None:

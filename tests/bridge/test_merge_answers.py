@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import annobridge as ab
 from annobridge import demo
 from annobridge.backend.memory import SERVERS
 from annobridge.core import tasks
-from annobridge.exceptions import InvalidOption, UnknownBackend
+from annobridge.exceptions import AnnobridgeError, InvalidOption, UnknownBackend
 from annobridge.jobs import execution
 
 
@@ -53,14 +54,14 @@ def test_fields_become_one(ds: ab.Dataset) -> None:
     assert "truth" not in ds.label_fields()
 
 
-def test_only_a_later_merge_tells_that_it_takes_the_consensus_of_the_last(ds: ab.Dataset) -> None:
+def test_a_merge_does_not_tell_of_consensus_false_which_it_does_not_take(ds: ab.Dataset) -> None:
     answers = ["alice", "bob", "carol"]
     assert not any("earlier load" in note for note in ds.plan_merge(answers, into="truth", anno_key="merged").notes)
     first = ds.merge_annotations(answers, into="truth", anno_key="merged")
     assert first.added == 3
     assert not any("earlier load" in note for note in first.notes)
     again = ds.merge_annotations(answers, into="truth", anno_key="merged")
-    assert any("as by an earlier load" in note for note in again.notes)
+    assert not any("earlier load" in note for note in again.notes)
 
 
 def test_merging_again_writes_nothing_and_takes_what_is_new(ds: ab.Dataset) -> None:
@@ -103,6 +104,29 @@ def test_runs_over_one_view_are_answers(ds: ab.Dataset) -> None:
     merged = ds.merge_annotations(["dora", "emil"], into="truth", consensus=ab.Consensus(quorum=1))
     assert rows(ds, "truth") == [("s0", "car", [0.2, 0.1, 0.2, 0.2])]
     assert merged.outcome.left == 1
+
+
+def test_the_answer_of_one_person_does_not_count_twice(ds: ab.Dataset) -> None:
+    demo.annotator(ds.annotate("r", label_schema="alice", backend="memory", progress=False)).draw(
+        "s0", "bus", [0.3, 0.3, 0.1, 0.1]
+    )
+    ds.load_annotations("r", dest_field="dora")
+    same = "The answers 'r' and 'dora' are one and the same, which is in the field 'dora'; leave one of them out."
+    with pytest.raises(InvalidOption) as error:
+        ds.merge_annotations(["r", "dora", "bob"], into="truth")
+    assert str(error.value) == same
+    with pytest.raises(InvalidOption) as error:
+        ds.compare_annotations(["r", "dora"])
+    assert str(error.value) == same
+    ds.load_annotations("r")
+    for field in ("alice", "dora"):
+        with pytest.raises(InvalidOption) as error:
+            ds.merge_annotations(["bob", "r", field], into="truth")
+        assert str(error.value) == (
+            f"The run 'r' was loaded into the field {field!r}, so that its work would count twice; leave one of the two out."
+        )
+    assert ds.list_annotation_runs() == ["r"]
+    assert ds.merge_annotations(["r", "bob"], into="truth").added == 4
 
 
 @pytest.mark.parametrize(
@@ -149,6 +173,25 @@ def test_wrong_answers_are_refused(
     assert message in str(error.value)
     assert ds.list_annotation_runs() == ["sent"]
     assert "truth" not in ds.label_fields()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"undecided": "x"}, "undecided='x' is not known"),
+        ({"conflicts": "x"}, "conflicts='x' is not known"),
+        ({"decisions": "/nope.jsonl"}, "decisions= are about the changes of a run, and there is none yet"),
+        ({"workers": -1}, "workers=-1 (argument) is not a number of workers"),
+        ({"executor": "foo"}, "There is no executor 'foo'"),
+        ({"thing": 1}, "'thing' is not an option of a load"),
+    ],
+)
+def test_a_merge_with_a_wrong_option_leaves_no_run(ds: ab.Dataset, options: dict[str, Any], message: str) -> None:
+    merge = ds.plan_merge if "thing" in options else ds.merge_annotations
+    with pytest.raises(AnnobridgeError) as error:
+        merge(["alice", "bob"], into="truth", **options)
+    assert message in str(error.value)
+    assert ds.list_annotation_runs() == []
 
 
 def test_a_run_of_several_fields_needs_its_name(ds: ab.Dataset) -> None:
@@ -201,6 +244,61 @@ def test_a_run_keeps_its_consensus_and_its_samples(ds: ab.Dataset) -> None:
     )
     ds.extend_annotation("part", ds)
     assert ds.merge_annotations(names, into="part", anno_key="part").added == 1
+
+
+def test_what_the_answers_have_is_expected(ds: ab.Dataset) -> None:
+    names = ["alice", "bob"]
+    ds.merge_annotations(names, into="truth", anno_key="m")
+    values = {"alice": {"j": {"a": [1]}, "x": 1}, "bob": {"j": {"a": [1]}, "x": "one"}}
+    for name in names:
+        ds.add_labels(name, {"s1": [ab.Detection("truck", [0.6, 0.6, 0.2, 0.2], attributes=values[name])]})
+    report = ds.merge_annotations(names, into="truth", anno_key="m")
+    assert (report.added, report.outcome.streams.rows["unexpected"]) == (1, 0)
+    ds.merge_annotations(names, into="other")  # the first merge of such values
+    for field in ("truth", "other"):
+        truck = ds.labels(field, "label = 'truck'").to_pylist()[0]
+        assert json.loads({a["name"]: a["value"] for a in truck["attributes"]}["j"]) == {"a": [1]}
+    again = ds.plan_annotations("m")  # the run knows the class, too
+    assert (again.total, again.outcome.streams.rows["unexpected"]) == (0, 0)
+
+
+def test_a_view_is_merged_again_alone(ds: ab.Dataset) -> None:
+    names = ["alice", "bob"]
+    ds.merge_annotations(names, into="truth", anno_key="m")
+    for name in names:
+        ds.add_labels(name, {f"s{i}": [ab.Detection("bus", [0.4, 0.1, 0.1, 0.1])] for i in range(2)})
+    assert ds.select(["s0"]).plan_merge(names, into="truth", anno_key="m").total == 1
+    assert ds.plan_merge(names, into="truth", anno_key="m", where=["s1"]).total == 1
+    assert ds.select(["s0"]).merge_annotations(names, into="truth", anno_key="m").added == 1
+    assert [sample for sample, _, box in rows(ds, "truth") if box[0] == 0.4] == ["s0"]
+    assert ds.merge_annotations(names, into="truth", anno_key="m").added == 1
+    with pytest.raises(InvalidOption, match="The view is empty, so there is nothing to merge"):
+        ds.match("false").merge_annotations(names, into="truth", anno_key="m")
+
+
+def test_a_key_is_that_of_the_same_answers_in_any_order(ds: ab.Dataset) -> None:
+    ds.merge_annotations(["alice", "bob"], into="truth", anno_key="m")
+    assert ds.merge_annotations(["bob", "alice"], into="truth", anno_key="m").version is None
+    with pytest.raises(InvalidOption, match="The run 'm' is another one than of these answers into 'truth'"):
+        ds.merge_annotations(["carol", "alice"], into="truth", anno_key="m")
+    with pytest.raises(InvalidOption) as error:
+        ds.merge_annotations(["alice", "bob"], into="truth", anno_key="m", label_field="x")
+    assert str(error.value) == (
+        "The run 'm' did not merge the field 'x' of its answers; leave label_field= out, or give another anno_key=."
+    )
+
+
+def test_a_key_is_that_of_one_field_of_the_runs(ds: ab.Dataset) -> None:
+    for key in ("one", "two"):
+        demo.annotator(ds.annotate(key, label_schema=["alice", "bob"], backend="memory", progress=False)).draw(
+            "s0", "bus", [0.3, 0.3, 0.1, 0.1]
+        )
+        ds.load_annotations(key)
+    ds.merge_annotations(["one", "two"], into="truth", anno_key="m", label_field="alice")
+    with pytest.raises(
+        InvalidOption, match="did not merge the field 'bob' of its answers; give label_field='alice', or"
+    ):
+        ds.merge_annotations(["one", "two"], into="truth", anno_key="m", label_field="bob")
 
 
 def test_a_dataset_that_was_moved_or_copied_merges_its_own_answers(ds: ab.Dataset, tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_the_command_from_start_to_end(tmp_path):
     assert json.loads((tmp_path / log).read_text())["verdict"] == "refuse"
 
 
+def test_the_command_that_loads_names_the_destination(tmp_path):
+    child, _ = started(tmp_path, "--dest-field", "checked")
+    child.send_signal(signal.SIGINT)
+    out, _ = ended(child)
+    load = f"  annobridge load r1 -d {tmp_path / 'ds'} --dest-field checked --decisions r1.decisions.jsonl"
+    assert out.splitlines()[-1] == load
+
+
 def test_sigterm_ends_it_too(tmp_path):
     child, url = started(tmp_path, "--decisions", "d.jsonl")
     assert requests.get(url, timeout=10).status_code == 200

@@ -39,7 +39,7 @@ def send(
     stores: Stores,
     stages: Sequence[views.Stage],
     anno_key: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any] | LabelSchema,
     backend: CheckedBackend,
     media_field: str,
     strict: bool,
@@ -56,7 +56,7 @@ def send(
         stores: the dataset.
         stages: the view whose samples are sent.
         anno_key: the key of the new run.
-        arguments: those of ``Dataset.annotate`` that describe the schema.
+        arguments: the schema, or those of ``Dataset.annotate`` that describe it.
         backend: the tool.
         media_field: the column of the samples with the files to send.
         strict: whether labels that are not sent are an error.
@@ -69,7 +69,7 @@ def send(
     selection = views.resolve(stores, stages)
     if not len(selection.sample_ids):
         raise StoreError("The view is empty, so there is nothing to annotate; widen its conditions.")
-    schema = resolve_schema(stores, arguments)
+    schema = arguments if isinstance(arguments, LabelSchema) else resolve_schema(stores, arguments)
     if found := unsupported(schema, backend.capabilities, backend.name):
         raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
     created = datetime.now(UTC)

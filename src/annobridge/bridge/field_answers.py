@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,7 @@ from ..core.arrays import set_columns
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import BASELINE, LABELS, REMOTE, conform
 from ..core.merge.destination import split_baseline
-from ..core.schema import LabelSchema, infer
+from ..core.schema import Attribute, LabelSchema, infer
 from ..exceptions import InvalidOption
 from ..store import baseline
 from ..store.labels import field_condition
@@ -74,7 +74,7 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
     other one on all samples. ``label_field`` is the field of runs that have several.
 
     Raises:
-        InvalidOption: there is nothing of a name, one is given twice, or a run has several fields, or was not loaded.
+        InvalidOption: there is nothing of a name, two are of one field, or a run has several fields, or was not loaded.
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise InvalidOption(
@@ -82,7 +82,15 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
         )
     runs = {run.anno_key: run for run in stores.runs.all_readable()}
     fields = stores.labels.fields()
-    return [_find(stores, name, runs, fields, label_field) for name in names]
+    found = [_find(stores, name, runs, fields, label_field) for name in names]
+    of_fields: dict[str, str] = {}
+    for answer in found:
+        if answer.run is None and (first := of_fields.setdefault(answer.field, answer.name)) != answer.name:
+            raise InvalidOption(
+                f"The answers {first!r} and {answer.name!r} are one and the same, which is in the field {answer.field!r}; leave "
+                "one of them out."
+            )
+    return found
 
 
 def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], label_field: str | None) -> FieldAnswer:
@@ -126,7 +134,7 @@ def field_of(run: Run, label_field: str | None) -> str:
 
 
 def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelSchema:
-    """The schema of a field with the classes and attributes of several answers.
+    """The schema of a field with the classes and attributes of several answers, which accepts all of their values.
 
     Raises:
         InvalidOption: they have labels of several types, or no labels.
@@ -137,7 +145,17 @@ def schema(stores: Stores, answers: Sequence[FieldAnswer], field: str) -> LabelS
     if len(types) != 1:
         what = f"labels of several types: {', '.join(types)}" if types else "no labels"
         raise InvalidOption(f"The answers {names} have {what}; give answers with labels of one type.")
-    return LabelSchema.parse([field], {}, stats)
+    spec = LabelSchema.parse([field], {}, stats).fields[field]
+    attributes = tuple(_accepting(a, stats[field].attributes[a.name]) for a in spec.attributes)
+    return LabelSchema({field: replace(spec, attributes=attributes)})
+
+
+def _accepting(attribute: Attribute, types: set[str]) -> Attribute:
+    """An attribute that accepts all values of some types, as labels have them. No type of attributes is that of any JSON value or
+    of several types; a select without choices accepts everything.
+    """
+    one_type = types <= {"int", "float"} or (len(types) == 1 and "json" not in types)
+    return attribute if one_type else replace(attribute, type="select")
 
 
 def _labels(stores: Stores, answer: FieldAnswer, field: str) -> Iterator[pa.RecordBatch]:

@@ -60,13 +60,8 @@ class Loads:
 
     def _options(self, given: dict[str, Any]) -> tuple[Options, _Planning]:
         """The options of a load, and how it is planned."""
-        options = dict(given)
-        progress, decisions = options.pop("progress", None), options.pop("decisions", None)
+        options, progress, decisions, execution = _split(given)
         consensus = options.pop("consensus", None)
-        execution = Execution.of(options)
-        for name in options:
-            if name not in Options.__slots__:
-                raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         table, notes = decisions_of(decisions, self.run)
         found = Options(**options, consensus=None if consensus is False else consensus, decisions=table)
         if consensus is None and found.annotator is None and not self.answers.is_file:
@@ -113,6 +108,32 @@ class Loads:
         report = loading.until_not_stale(plan_and_apply)
         self.run = self._stores.runs.get_idle(self.anno_key)
         return report
+
+
+class _Given(NamedTuple):
+    """The arguments of a plan or load."""
+
+    options: dict[str, Any]  # those of ``Options``, without the decisions
+    progress: ProgressChoice
+    decisions: Decisions
+    execution: Execution
+
+
+def _split(given: Mapping[str, Any]) -> _Given:
+    """Arguments of a plan or load by what they are for. Raises ``InvalidOption`` for one that there is not."""
+    options = dict(given)
+    progress, decisions = options.pop("progress", None), options.pop("decisions", None)
+    execution = Execution.of(options)
+    for name in options:
+        if name not in Options.__slots__:
+            raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
+    return _Given(options, progress, decisions, execution)
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Raise ``InvalidOption`` or ``ConfigError`` for arguments that no load takes. Decisions are not read."""
+    options = _split(given).options
+    Options(**{**options, "consensus": options.get("consensus") or None})
 
 
 def decisions_of(given: Decisions, run: Run) -> tuple[pa.Table, list[str]]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.agreement.consensus import Consensus
 from ..core.arrays import Bools, as_array, as_mask, equal, row_keys
 from ..core.merge.policy import Policy
 from ..core.merge.proposed import Review
 from ..core.review import legal
 from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
-from .outcome import PUSH, Added, Outcome, Tally
+from .outcome import PUSH, Added, Options, Outcome, Tally
 
 _KEY = ("change_id", "verdict", "value", "bound_to")
 
@@ -116,9 +120,9 @@ class Reviewed:
         if left:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
         elif out.disputed:
+            command = shlex.join(["annobridge", "review", out.run.anno_key, *words_of(out.options)])
             out.notes.append(
-                f"{_changes(out.disputed)} left for a decision, as too few of the annotators agree: "
-                f'"{_review_command(out.run.anno_key, str(out.options.consensus))}".'
+                f'{_changes(out.disputed)} left for a decision, as the annotators do not agree: "{command}".'
             )
 
     def _last_about(self, change_ids: list[pa.Array]) -> Bools:
@@ -135,9 +139,22 @@ def _among(conflicts: pa.Table, decided: pa.Table) -> int:
     return int(as_mask(pc.is_in(keys[0], value_set=keys[1])).sum())
 
 
-def _review_command(anno_key: str, consensus: str) -> str:
-    options = " ".join(f"--consensus {option}" for option in consensus.split(" "))
-    return f"annobridge review {anno_key} {options}"
+def words_of(options: Options) -> list[str]:
+    """The options of the command line that say where a load puts labels, and with which consensus: decisions are about these."""
+    places = [options.dest_field] if isinstance(options.dest_field, str) else []
+    if isinstance(options.dest_field, Mapping):
+        places = [f"{field}={place}" for field, place in options.dest_field.items()]
+    given = [("--dest-field", place) for place in places]
+    if options.consensus is not None:
+        given += [("--consensus", text) for text in _consensus_texts(options.consensus)]
+    return [word for pair in given for word in pair]
+
+
+def _consensus_texts(consensus: Consensus) -> list[str]:
+    """The options of a consensus that are not as by default, each as the command line has it."""
+    plain, given = asdict(Consensus()), asdict(consensus)
+    weights = [f"weights.{name}={weight}" for name, weight in given.pop("weights").items()]
+    return [*(f"{name}={value}" for name, value in given.items() if value != plain[name]), *weights] or ["default"]
 
 
 def _changes(count: int) -> str:

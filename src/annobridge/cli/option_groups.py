@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LAST = "last"
 DEFAULT, NONE = "default", "none"
+CONSENSUS_PAIRS = '"quorum=…", "iou=…", "geometry=…", "classes=…"'  # in quotes, so that messages have them as they are
 
 
 def with_option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -219,15 +220,25 @@ def consensus_of(texts: list[str] | None) -> Consensus | bool | None:
         option, dot, annotator = name.partition(".")
         if option not in Consensus.__dataclass_fields__ or bool(dot) != (option == "weights"):
             raise InvalidOption(
-                f'--consensus "{name}={text}" is not known; give default, none, quorum=, iou=, geometry=, classes=, or '
-                "weights.ANNOTATOR=."
+                f'--consensus "{name}={text}" is not known; give "default", "none", {CONSENSUS_PAIRS}, or "weights.ANNOTATOR=…".'
             )
         value = text if option in ("geometry", "classes") else _number(text, name)
         if dot:
             given["weights"][annotator] = value
         else:
             given[option] = value
-    return Consensus(**given)
+    try:
+        return Consensus(**given)
+    except InvalidOption as error:
+        raise InvalidOption(_as_pair(str(error), given)) from None
+
+
+def _as_pair(message: str, given: dict[str, Any]) -> str:
+    """A message about one of the options of a consensus, with the option as it was given on the command line."""
+    name = message.partition("=")[0]
+    if name not in given:
+        return message
+    return f'--consensus "{name}={given[name]}"{message.removeprefix(f"{name}={given[name]!r}")}'
 
 
 def _number(text: str, name: str) -> float:

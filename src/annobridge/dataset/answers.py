@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
 from .annotation import AnnotationVerbs
+from .chosen_samples import where_argument
 
 if TYPE_CHECKING:
     from ..agreement.agreement import Agreement
     from ..agreement.parts import Answers
     from ..agreement.quality import Quality
     from ..bridge.loads import Decisions
+    from ..bridge.merge_answers import Merge
     from ..bridge.merge_plan import MergePlan
     from ..bridge.reports import LoadReport
-    from ..bridge.results import AnnotationResults
     from ..core.agreement.consensus import Consensus
     from ..core.merge.route import Choice
     from ..jobs.execution import ExecutorChoice
@@ -58,8 +59,8 @@ class AnswerVerbs(AnnotationVerbs):
             answers: label fields, as ``["objects_alice", "objects_bob"]``, or keys of runs that were loaded.
             into: the field that gets the result. If it has labels, these are compared with the result, as by any load.
             consensus: how; by default, as the last time with this key, or an ``annobridge.Consensus()``.
-            anno_key: the key of the run that records the merge; with the key of an earlier one, the answers are merged again. By
-                default, a new one.
+            anno_key: the key of the run that records the merge; with the key of an earlier one, the answers are merged again, on
+                the samples of this view. By default, a new one.
             label_field: the field of runs that have several.
             decisions: as in ``load_annotations``.
             undecided: as in ``load_annotations``.
@@ -76,10 +77,12 @@ class AnswerVerbs(AnnotationVerbs):
         Raises:
             InvalidOption: there are fewer than two answers, or no such answer.
         """
-        return self._merging(answers, into, consensus, anno_key, label_field).load(
-            decisions=decisions, undecided=undecided, conflicts=conflicts, force=force, progress=progress,
-            consensus=consensus, executor=executor, workers=workers, executor_address=executor_address,
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "decisions": decisions, "undecided": undecided, "conflicts": conflicts, "force": force, "progress": progress,
+            "consensus": consensus, "executor": executor, "workers": workers, "executor_address": executor_address,
+        }  # fmt: skip
+        merge = self._merging(answers, into, anno_key, label_field, options)
+        return merge.results.load(**merge.options)
 
     def plan_merge(
         self,
@@ -100,8 +103,9 @@ class AnswerVerbs(AnnotationVerbs):
             label_field: as in ``merge_annotations``.
             **options: those of ``plan_annotations``.
         """
-        run = self._merging(answers, into, consensus, anno_key, label_field)
-        return run.plan(consensus=consensus, **options)
+        where = where_argument(self.stores, options.get("where"))
+        merge = self._merging(answers, into, anno_key, label_field, {**options, "consensus": consensus, "where": where})
+        return merge.results.plan(**merge.options)
 
     def compare_annotations(
         self,
@@ -229,18 +233,13 @@ class AnswerVerbs(AnnotationVerbs):
         return OfFields(self.stores, samples, given if truth is None else [*given, truth], truth, label_field)
 
     def _merging(
-        self,
-        answers: Sequence[str],
-        into: str,
-        consensus: Consensus | None,
-        anno_key: str | None,
-        label_field: str | None,
-    ) -> AnnotationResults:
+        self, answers: Sequence[str], into: str, anno_key: str | None, label_field: str | None, options: Mapping[str, Any]
+    ) -> Merge:  # fmt: skip
         from ..bridge import merge_answers
         from ..core.agreement.consensus import Consensus
 
-        chosen = Consensus() if consensus is None else consensus
-        if not isinstance(chosen, Consensus):
+        consensus = options["consensus"]
+        if not isinstance(consensus, Consensus | None):
             raise InvalidOption(f"consensus={consensus!r} is not known; give an annobridge.Consensus.")
         self.stores.database.require_writable()
-        return merge_answers.results(self.stores, self.stages, answers, into, chosen, anno_key, label_field)
+        return merge_answers.prepare(self.stores, self.stages, answers, into, anno_key, label_field, options)

@@ -11,7 +11,7 @@ import typer
 from ...exceptions import ConfigError, InvalidOption
 from .. import show
 from ..changes import ROWS
-from ..option_groups import Running, consensus_of
+from ..option_groups import CONSENSUS_PAIRS, Running, consensus_of
 from ..options import (
     DatasetOption,
     DecisionsOption,
@@ -107,6 +107,9 @@ def merge(
     ] = None,
     decisions: DecisionsOption = None,
     undecided: Undecided = "take",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when most labels of the field would be deleted.")
+    ] = False,
     running: Running,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,10 +118,10 @@ def merge(
     chosen = consensus_of(consensus)
     if isinstance(chosen, bool):
         raise InvalidOption(
-            "--consensus none merges nothing; leave it out, or give quorum=, iou=, geometry= or classes=."
+            f'--consensus none merges nothing; leave it out, or give "default", {CONSENSUS_PAIRS}, or "weights.ANSWER=…".'
         )
     report = ds.merge_annotations(
-        names, into, chosen, key, field, decisions=decisions, undecided=undecided, **running.arguments()
+        names, into, chosen, key, field, decisions=decisions, undecided=undecided, force=force, **running.arguments()
     )
     data = summary(ds, report, None if as_json else ROWS, "prompt") | {"version": report.version}
     show.emit(data, as_json, report_parts)

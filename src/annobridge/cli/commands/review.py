@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -104,5 +104,8 @@ def _tell(server: ReviewServer, merge_plan: MergePlan, no_browser: bool, host: s
 
 def _ended(merge_plan: MergePlan, decided: int, log: Path) -> str:
     """What is in the file, and how to load it."""
-    arguments: list[Any] = ["annobridge", "load", merge_plan.anno_key, "-d", merge_plan.dataset_uri, "--decisions", log]
+    from ...bridge.reviewed import words_of
+
+    words = words_of(merge_plan.outcome.options)
+    arguments = ["annobridge", "load", merge_plan.anno_key, "-d", merge_plan.dataset_uri, *words, "--decisions", log]
     return f"{show.plural(decided, 'change')} decided, in {log}. Load with:\n  {shlex.join(map(str, arguments))}"
