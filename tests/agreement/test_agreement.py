@@ -13,9 +13,10 @@ from scipy.stats import binomtest
 
 import annobridge as ab
 from annobridge import demo
-from annobridge.agreement import rates
+from annobridge.agreement import parts, rates
 from annobridge.backend.memory import SERVERS
 from annobridge.backend.values import Answer
+from annobridge.demo.tools import MemoryAnnotator
 from annobridge.exceptions import ConfigError, InvalidOption
 
 PEOPLE = ["alice", "bob", "carol"]
@@ -89,6 +90,41 @@ def test_coefficients_are_those_of_the_libraries(ds: ab.Dataset) -> None:
     expected = krippendorff.alpha(reliability_data=[alice, bob, carol], level_of_measurement="nominal")
     assert (alpha["value"], alpha["units"]) == (pytest.approx(expected), 6)
     assert row(found, component="colour", coefficient="kappa", left="alice", right="carol")["value"] is not None
+
+
+def test_coefficients_of_tasks_that_different_people_answered(ds: ab.Dataset, tmp_path: Path) -> None:
+    import krippendorff
+
+    run = ds.annotate("r", label_schema="bob", backend="memory", task_size=2, progress=False)
+    tasks = [receipt.task for receipt in run.receipts()]
+    for name in ("alice", "bob"):
+        MemoryAnnotator("memory://default", tasks, name)
+    (car,) = ds.labels("bob", "label = 'car' AND sample_id = 's0'").to_pylist()
+    MemoryAnnotator("memory://default", tasks[:1], "carol").set_class(car["label_id"], "bus")
+    found = ds.compare_annotations("r")
+    expected = krippendorff.alpha(
+        reliability_data=[
+            ["car", "bus", "car", "van", "car", "bus"],
+            ["car", "bus", "car", "van", "car", "bus"],
+            ["bus", "bus", "car", "van", np.nan, np.nan],
+        ],
+        level_of_measurement="nominal",
+    )
+    alpha = row(found.coefficients, component="class", coefficient="alpha")
+    assert (alpha["value"], alpha["units"]) == (pytest.approx(expected), 6)
+    assert "<h2>coefficients</h2>" in found.to_html(tmp_path / "page.html").read_text("utf-8")
+
+
+def test_coefficients_of_parts_that_different_people_saw(ds: ab.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ds.annotate("r", label_schema="bob", backend="memory", progress=False)
+    for name in ("dora", "emil", "fay"):
+        demo.annotator(run, name).leave_out(*(["s1", "s2"] if name == "fay" else []))
+    ds.load_answers("r")
+    names = ["bob_dora", "bob_emil", "bob_fay"]
+    whole = ds.compare_annotations(names).coefficients
+    monkeypatch.setattr(parts, "PART", 1)
+    assert ds.compare_annotations(names).coefficients.equals(whole)
+    assert row(whole, component="class", coefficient="alpha")["value"] == 1.0
 
 
 def test_without_the_packages_only_the_coefficients_are_missing(

@@ -35,10 +35,10 @@ VALUES = pa.schema(
         pa.field("count", pa.int64()),
     ]
 )  # fmt: skip
-# What each annotator says about an object, or one of its attributes, in the order of their names, joined by BETWEEN: nothing where
-# they saw the image and say nothing, and NOT_SEEN where they did not see it.
+# What those who saw an image say about an object, or one of its attributes, in the order of their names, joined by BETWEEN: an
+# empty text for whoever says nothing. In a class, "%" is "%25", and BETWEEN is "%1f".
 UNITS = pa.schema([pa.field("component", pa.string()), pa.field("answers", pa.string()), pa.field("count", pa.int64())])
-BETWEEN, NOT_SEEN = "\x1f", "\0"
+BETWEEN = "\x1f"
 # 0: all agree about the image; 1: they have nothing in common. Null where one annotator saw it.
 IMAGES = pa.schema(
     [
@@ -232,10 +232,11 @@ def _units(component: str, place: Ints, texts: pa.Array, saw: Bools) -> pa.Table
     """``UNITS``; ``place`` is where in a table of units and annotators each of the texts is."""
     number = np.full(saw.size, -1)
     number[place] = np.arange(len(place))
-    found = texts.take(pa.array(np.maximum(number, 0), mask=number < 0))
-    answers = pc.coalesce(found, pc.if_else(pa.array(saw.ravel()), "", NOT_SEEN))
+    escaped = pc.replace_substring(pc.replace_substring(texts, "%", "%25"), BETWEEN, "%1f")
+    found = escaped.take(pa.array(np.maximum(number, 0), mask=number < 0))
+    answers = pc.coalesce(found, pc.if_else(pa.array(saw.ravel()), "", None))
     columns = [answers.take(pa.array(np.arange(n, saw.size, saw.shape[1]))) for n in range(saw.shape[1])]
-    joined = pc.binary_join_element_wise(*columns, BETWEEN)
+    joined = pc.binary_join_element_wise(*columns, BETWEEN, null_handling="skip")
     return pa.table([pa.repeat(component, len(saw)), joined, np.ones(len(saw), np.int64)], schema=UNITS)
 
 
