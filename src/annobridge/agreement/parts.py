@@ -90,9 +90,8 @@ class OfFields:
 
 
 def _given(answer: FieldAnswer, rows: pa.Table, sample_ids: pa.Array) -> Given:
-    samples = answer.answered(sample_ids)
     labels = answer.labels(rows.combine_chunks(), FIELD)
-    return Given(answer.name, labels.filter(pc.is_in(labels["sample_id"], value_set=samples)), samples)
+    return Given(answer.name, labels, answer.answered(sample_ids, labels))
 
 
 class OfRun:
@@ -135,7 +134,8 @@ class OfRun:
             for truth in self._truth:
                 rows = pa.Table.from_batches(truth.scan(self._stores, samples), truth.schema).combine_chunks()
                 name = f"the field {truth.name}"  # an annotator may have the same name
-                given.append(Given(name, truth.labels(rows, self._field), truth.answered(samples)))
+                labels = truth.labels(rows, self._field)
+                given.append(Given(name, labels, truth.answered(samples, labels)))
                 truths = [name]
             yield Part(given, truths[0] if truths else None)
 

@@ -13,7 +13,7 @@ from ..core.arrays import count_in
 from ..exceptions import InvalidOption
 from ..jobs.execution import Execution
 from ..store import views
-from ..store.run import CONSENSUS_OPTION, Run
+from ..store.run import ANSWER_FIELDS_OPTION, CONSENSUS_OPTION, Run
 from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
@@ -44,7 +44,8 @@ def results(
         return AnnotationResults(stores, run, tool)
     schema = field_answers.schema(stores, [*found, field_answers.FieldAnswer(into, into, None, None)], into)
     arguments: Mapping[str, Any] = {"label_schema": schema.to_dict()}
-    own = {CONSENSUS_OPTION: asdict(consensus)}
+    fields = [answer.name for answer in found if answer.run is None and answer.name == answer.field]
+    own = {CONSENSUS_OPTION: asdict(consensus), ANSWER_FIELDS_OPTION: fields}
     run = annotate.send(
         stores, stages, key, arguments, CheckedBackend(tool), "filepath", False, False, Execution(), own
     )
