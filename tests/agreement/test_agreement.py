@@ -289,6 +289,50 @@ def test_wrong_calls_are_refused(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("answers", "options", "message"),
+    [
+        (None, {}, "The answers None are no list of different label fields, or keys of runs; give such a list."),
+        ([["alice"], "bob"], {}, "The answers [['alice'], 'bob'] are no list of different label fields"),
+        (PEOPLE, {"Iou": 0.9}, "'Iou' is not an option for answers that are in the dataset; did you mean 'iou'?"),
+        (PEOPLE, {"thruth": "truth"}, "did you mean 'truth'?"),
+        (PEOPLE, {"foo": 3}, "there is 'answers', 'iou', 'label_field', 'progress', 'truth'."),
+    ],
+)
+def test_wrong_arguments_are_sentences(ds: ab.Dataset, answers: Any, options: dict[str, Any], message: str) -> None:
+    for verb in (ds.compare_annotations, ds.annotation_quality):
+        with pytest.raises(InvalidOption) as error:
+            verb(answers, **options)
+        assert message in str(error.value)
+
+
+def test_wrong_limits_of_disputed_images(ds: ab.Dataset) -> None:
+    found = ds.compare_annotations(PEOPLE)
+    wrong: Any = "3"
+    with pytest.raises(InvalidOption, match="limit='3' is no number of images; give 1 or more"):
+        found.disputed(wrong)
+    with pytest.raises(InvalidOption, match="above='3' is no disagreement; give a number from 0 to 1"):
+        found.disputed(above=wrong)
+
+
+@pytest.mark.parametrize("template", ["{x}", "{", "{0}", "{field}_{annotator!z}", None])
+def test_a_wrong_destination_of_answers_is_refused(ds: ab.Dataset, template: Any) -> None:
+    demo.annotator(ds.annotate("r", label_schema="truth", backend="memory", progress=False), "dora")
+    with pytest.raises(InvalidOption) as error:
+        ds.load_answers("r", dest_field=template)
+    assert str(error.value).startswith(f"dest_field={template!r} names no field; write a name with {{field}} and {{annotator}}")
+
+
+def test_nobody_is_measured_without_common_images(ds: ab.Dataset) -> None:
+    run = ds.annotate("r", label_schema="truth", backend="memory", progress=False)
+    demo.annotator(run, "dora").leave_out("s0")
+    demo.annotator(run, "emil").leave_out("s1", "s2")
+    ds.load_answers("r")
+    found = ds.annotation_quality(["truth_dora"], truth="truth_emil")
+    assert found.annotators.num_rows == 0
+    assert found.notes[-1].startswith("No image has an answer and the truth, so nobody is measured")
+
+
 def test_intervals() -> None:
     assert rates.interval(0, 0) == (None, None)
     low, high = rates.interval(0, 10)

@@ -82,8 +82,10 @@ class Agreement(Tables):
             limit: how many.
             above: only those with a larger ``disagreement``.
         """
-        if limit is not None and limit < 1:
-            raise InvalidOption(f"limit={limit} is no number of images; give 1 or more.")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise InvalidOption(f"limit={limit!r} is no number of images; give 1 or more.")
+        if isinstance(above, bool) or not isinstance(above, int | float):
+            raise InvalidOption(f"above={above!r} is no disagreement; give a number from 0 to 1.")
         ids = self.images.filter(pc.greater(self.images["disagreement"], above))["sample_id"].to_pylist()
         return self._select(ids[:limit], ordered=True)
 

@@ -48,6 +48,8 @@ class Quality(Tables):
         self.notes = (
             [f"{alone:,} of {total:,} images have no truth, or nobody's answer, and do not count."] if alone else []
         )
+        if alone == total:
+            self.notes.append("No image has an answer and the truth, so nobody is measured; choose other samples, or another truth.")
 
     @cached_property
     def annotators(self) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -68,6 +68,17 @@ class FieldAnswer:
         return sample_ids.filter(pc.is_in(sample_ids, value_set=as_array(known)))
 
 
+def names_of(answers: object) -> list[str]:
+    """The names of several answers. Raises ``InvalidOption`` if they are no list of different names."""
+    given = [None] if isinstance(answers, str) or not isinstance(answers, Iterable) else list(answers)
+    names = [name for name in given if isinstance(name, str)]
+    if len(set(names)) < len(given):
+        raise InvalidOption(
+            f"The answers {answers!r} are no list of different label fields, or keys of runs; give such a list."
+        )
+    return names
+
+
 def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -> list[FieldAnswer]:
     """The answers of these names: label fields, or keys of runs.
 
@@ -78,10 +89,7 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
     Raises:
         InvalidOption: there is nothing of a name, one is given twice, or a run has several fields, or was not loaded.
     """
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise InvalidOption(
-            f"The answers {names!r} are no list of different label fields, or keys of runs; give such a list."
-        )
+    names = names_of(names)
     runs = {run.anno_key: run for run in stores.runs.all_readable()}
     merged = (field for run in runs.values() for field in run.options.get(ANSWER_FIELDS_OPTION, ()))
     fields = {*stores.labels.fields(), *merged}
