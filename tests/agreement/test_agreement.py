@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy.stats import binomtest
 
@@ -320,7 +321,9 @@ def test_a_wrong_destination_of_answers_is_refused(ds: ab.Dataset, template: Any
     demo.annotator(ds.annotate("r", label_schema="truth", backend="memory", progress=False), "dora")
     with pytest.raises(InvalidOption) as error:
         ds.load_answers("r", dest_field=template)
-    assert str(error.value).startswith(f"dest_field={template!r} names no field; write a name with {{field}} and {{annotator}}")
+    assert str(error.value).startswith(
+        f"dest_field={template!r} names no field; write a name with {{field}} and {{annotator}}"
+    )
 
 
 def test_nobody_is_measured_without_common_images(ds: ab.Dataset) -> None:
@@ -331,6 +334,20 @@ def test_nobody_is_measured_without_common_images(ds: ab.Dataset) -> None:
     found = ds.annotation_quality(["truth_dora"], truth="truth_emil")
     assert found.annotators.num_rows == 0
     assert found.notes[-1].startswith("No image has an answer and the truth, so nobody is measured")
+
+
+def test_a_pair_that_left_all_images_empty_is_told(ds: ab.Dataset) -> None:
+    run = ds.annotate("r", label_schema="truth", backend="memory", progress=False)
+    for name in ("dora", "emil", "fay"):
+        person = demo.annotator(run, name)
+        for label in ds.labels("truth").to_pylist() if name != "fay" else []:
+            person.delete(label["label_id"])
+    found = ds.compare_annotations("r")
+    assert row(found.pairs, left="dora", right="emil")["f1"] is None
+    assert "dora and emil: both left all images empty" in str(found)
+    assert all(r["count"] for r in found.confusion.to_pylist())
+    assert found.classes.filter(pc.equal(found.classes["right"], "emil")).num_rows == 0
+    assert row(found.coefficients, component="class", coefficient="alpha")["units"] == 6
 
 
 def test_intervals() -> None:

@@ -14,8 +14,7 @@ from ..bridge import field_answers
 from ..bridge.field_answers import FieldAnswer
 from ..bridge.results import AnnotationResults
 from ..core.agreement.given import Given
-from ..core.arrays import is_rotated
-from ..core.labels import REMOTE, SINGLE
+from ..core.labels import SINGLE
 from ..core.merge.fields import with_fields
 from ..store.by_task import ByTask
 from ..store.stores import Stores
@@ -148,12 +147,3 @@ class OfRun:
             labels.filter(chosen),
             answer.samples.filter(pc.is_in(answer.samples, value_set=self._ids)),
         )
-
-
-def sizes(stores: Stores, part: Part) -> pa.Table:
-    """sample_id, width and height of the images that have turned boxes."""
-    turned = [one.labels["sample_id"].filter(pa.array(is_rotated(one.labels["rotation"]))) for one in part.given]
-    ids = pc.unique(
-        pa.chunked_array([chunk for some in turned for chunk in some.chunks], REMOTE.field("sample_id").type)
-    )
-    return stores.samples.rows(ids, ["sample_id", "width", "height"])

@@ -197,10 +197,7 @@ class AnswerVerbs(AnnotationVerbs):
         """
         run = self.load_annotation_results(anno_key, **backend_options)
         fields = run.run.schema.fields
-        places = {
-            name: {field: _destination(dest_field, field, name) for field in fields}
-            for name in run.annotators()
-        }
+        places = {name: {field: _destination(dest_field, field, name) for field in fields} for name in run.annotators()}
         if not places:
             raise InvalidOption(f"Nobody has answered the run {anno_key!r} by name, so there is nothing to load.")
         taken = [place for of_one in places.values() for place in of_one.values()]

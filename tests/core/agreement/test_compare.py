@@ -71,6 +71,17 @@ def test_images_that_only_one_saw_count_for_nobody() -> None:
     assert sorted(row["answers"] for row in found.units.to_pylist()) == ['"red"', "bus", "car"]  # one answer each
 
 
+def test_a_pair_that_left_its_images_empty_is_a_row() -> None:
+    (row,) = compare([answer("bob"), answer("alice")], 0.5, (), NO_SIZES).matches.to_pylist()
+    assert (row["left"], row["right"], row["left_class"], row["right_class"], row["count"]) == (
+        "alice",
+        "bob",
+        None,
+        None,
+        0,
+    )
+
+
 def test_units_are_what_each_says_about_an_object() -> None:
     carol = answer("carol", box(0.1, 0.1, label="car"), samples=("s1",))
     found = compare([BOB, carol, ALICE], 0.5, (), NO_SIZES)
