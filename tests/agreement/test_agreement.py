@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy.stats import binomtest
 
 import annobridge as ab
 from annobridge import demo
-from annobridge.agreement import rates
+from annobridge.agreement import parts, rates
 from annobridge.backend.memory import SERVERS
 from annobridge.backend.values import Answer
+from annobridge.demo.tools import MemoryAnnotator
 from annobridge.exceptions import ConfigError, InvalidOption
 
 PEOPLE = ["alice", "bob", "carol"]
@@ -89,6 +91,41 @@ def test_coefficients_are_those_of_the_libraries(ds: ab.Dataset) -> None:
     expected = krippendorff.alpha(reliability_data=[alice, bob, carol], level_of_measurement="nominal")
     assert (alpha["value"], alpha["units"]) == (pytest.approx(expected), 6)
     assert row(found, component="colour", coefficient="kappa", left="alice", right="carol")["value"] is not None
+
+
+def test_coefficients_of_tasks_that_different_people_answered(ds: ab.Dataset, tmp_path: Path) -> None:
+    import krippendorff
+
+    run = ds.annotate("r", label_schema="bob", backend="memory", task_size=2, progress=False)
+    tasks = [receipt.task for receipt in run.receipts()]
+    for name in ("alice", "bob"):
+        MemoryAnnotator("memory://default", tasks, name)
+    (car,) = ds.labels("bob", "label = 'car' AND sample_id = 's0'").to_pylist()
+    MemoryAnnotator("memory://default", tasks[:1], "carol").set_class(car["label_id"], "bus")
+    found = ds.compare_annotations("r")
+    expected = krippendorff.alpha(
+        reliability_data=[
+            ["car", "bus", "car", "van", "car", "bus"],
+            ["car", "bus", "car", "van", "car", "bus"],
+            ["bus", "bus", "car", "van", np.nan, np.nan],
+        ],
+        level_of_measurement="nominal",
+    )
+    alpha = row(found.coefficients, component="class", coefficient="alpha")
+    assert (alpha["value"], alpha["units"]) == (pytest.approx(expected), 6)
+    assert "<h2>coefficients</h2>" in found.to_html(tmp_path / "page.html").read_text("utf-8")
+
+
+def test_coefficients_of_parts_that_different_people_saw(ds: ab.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ds.annotate("r", label_schema="bob", backend="memory", progress=False)
+    for name in ("dora", "emil", "fay"):
+        demo.annotator(run, name).leave_out(*(["s1", "s2"] if name == "fay" else []))
+    ds.load_answers("r")
+    names = ["bob_dora", "bob_emil", "bob_fay"]
+    whole = ds.compare_annotations(names).coefficients
+    monkeypatch.setattr(parts, "PART", 1)
+    assert ds.compare_annotations(names).coefficients.equals(whole)
+    assert row(whole, component="class", coefficient="alpha")["value"] == 1.0
 
 
 def test_without_the_packages_only_the_coefficients_are_missing(
@@ -251,6 +288,66 @@ def test_wrong_calls_are_refused(
     with pytest.raises(kind) as error:
         ds.compare_annotations(answers, **options)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "message"),
+    [
+        (None, {}, "The answers None are no list of different label fields, or keys of runs; give such a list."),
+        ([["alice"], "bob"], {}, "The answers [['alice'], 'bob'] are no list of different label fields"),
+        (PEOPLE, {"Iou": 0.9}, "'Iou' is not an option for answers that are in the dataset; did you mean 'iou'?"),
+        (PEOPLE, {"thruth": "truth"}, "did you mean 'truth'?"),
+        (PEOPLE, {"foo": 3}, "there is 'answers', 'iou', 'label_field', 'progress', 'truth'."),
+    ],
+)
+def test_wrong_arguments_are_sentences(ds: ab.Dataset, answers: Any, options: dict[str, Any], message: str) -> None:
+    for verb in (ds.compare_annotations, ds.annotation_quality):
+        with pytest.raises(InvalidOption) as error:
+            verb(answers, **options)
+        assert message in str(error.value)
+
+
+def test_wrong_limits_of_disputed_images(ds: ab.Dataset) -> None:
+    found = ds.compare_annotations(PEOPLE)
+    wrong: Any = "3"
+    with pytest.raises(InvalidOption, match="limit='3' is no number of images; give 1 or more"):
+        found.disputed(wrong)
+    with pytest.raises(InvalidOption, match="above='3' is no disagreement; give a number from 0 to 1"):
+        found.disputed(above=wrong)
+
+
+@pytest.mark.parametrize("template", ["{x}", "{", "{0}", "{field}_{annotator!z}", None])
+def test_a_wrong_destination_of_answers_is_refused(ds: ab.Dataset, template: Any) -> None:
+    demo.annotator(ds.annotate("r", label_schema="truth", backend="memory", progress=False), "dora")
+    with pytest.raises(InvalidOption) as error:
+        ds.load_answers("r", dest_field=template)
+    assert str(error.value).startswith(
+        f"dest_field={template!r} names no field; write a name with {{field}} and {{annotator}}"
+    )
+
+
+def test_nobody_is_measured_without_common_images(ds: ab.Dataset) -> None:
+    run = ds.annotate("r", label_schema="truth", backend="memory", progress=False)
+    demo.annotator(run, "dora").leave_out("s0")
+    demo.annotator(run, "emil").leave_out("s1", "s2")
+    ds.load_answers("r")
+    found = ds.annotation_quality(["truth_dora"], truth="truth_emil")
+    assert found.annotators.num_rows == 0
+    assert found.notes[-1].startswith("No image has an answer and the truth, so nobody is measured")
+
+
+def test_a_pair_that_left_all_images_empty_is_told(ds: ab.Dataset) -> None:
+    run = ds.annotate("r", label_schema="truth", backend="memory", progress=False)
+    for name in ("dora", "emil", "fay"):
+        person = demo.annotator(run, name)
+        for label in ds.labels("truth").to_pylist() if name != "fay" else []:
+            person.delete(label["label_id"])
+    found = ds.compare_annotations("r")
+    assert row(found.pairs, left="dora", right="emil")["f1"] is None
+    assert "dora and emil: both left all images empty" in str(found)
+    assert all(r["count"] for r in found.confusion.to_pylist())
+    assert found.classes.filter(pc.equal(found.classes["right"], "emil")).num_rows == 0
+    assert row(found.coefficients, component="class", coefficient="alpha")["units"] == 6
 
 
 def test_intervals() -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..bridge.reading import sizes_of_turned
 from ..core.agreement.compare import Compared, compare
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import ConfigError, InvalidOption
 from ..store.stores import Stores
 from . import rates
 from .coefficients import coefficients
-from .parts import Answers, sizes
+from .parts import Answers
 from .tables import Tables, not_compared
 
 
@@ -55,6 +56,7 @@ class Agreement(Tables):
     def confusion(self) -> pa.Table:
         """How many objects have one class for the left annotator, and which one for the right one; null: none."""
         rows = self._compared.matches.select(["left", "right", "left_class", "right_class", "count"])
+        rows = rows.filter(pc.greater(rows["count"], 0))
         return rows.sort_by([(name, "ascending") for name in rows.column_names[:4]])
 
     @cached_property
@@ -82,8 +84,10 @@ class Agreement(Tables):
             limit: how many.
             above: only those with a larger ``disagreement``.
         """
-        if limit is not None and limit < 1:
-            raise InvalidOption(f"limit={limit} is no number of images; give 1 or more.")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise InvalidOption(f"limit={limit!r} is no number of images; give 1 or more.")
+        if isinstance(above, bool) or not isinstance(above, int | float):
+            raise InvalidOption(f"above={above!r} is no disagreement; give a number from 0 to 1.")
         ids = self.images.filter(pc.greater(self.images["disagreement"], above))["sample_id"].to_pylist()
         return self._select(ids[:limit], ordered=True)
 
@@ -110,6 +114,8 @@ class Agreement(Tables):
         lines = [f"{self._heading()} (IoU {self.iou}):"]
         for row in self.pairs.to_pylist():
             agreed = f"F1 {row['f1']:.3f}, mean IoU {row['mean_iou']:.3f}" if row["agreed"] else "nothing in common"
+            if row["f1"] is None:
+                agreed = "both left all images empty"
             lines.append(f"  {row['left']} and {row['right']}: {agreed}, {row['agreed']:,} labels agree")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
@@ -129,6 +135,7 @@ def compared(
             reference = part.truth if with_truth else None
             if with_truth and reference is None:
                 continue
-            total = Compared.of([total, compare(given, iou, answers.single, sizes(stores, part), reference)])
+            sizes = sizes_of_turned(stores, [one.labels for one in part.given])
+            total = Compared.of([total, compare(given, iou, answers.single, sizes, reference)])
             bar.advance(len(np.unique([s for one in part.given for s in one.samples.to_pylist()])))
     return total, sorted(names), truth

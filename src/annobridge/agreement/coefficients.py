@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ..core.agreement.compare import BETWEEN, CLASS, NOT_SEEN
+from ..core.agreement.compare import BETWEEN, CLASS
 from ..exceptions import ConfigError
 
 COEFFICIENTS = pa.schema(
@@ -66,17 +67,15 @@ def _alpha(component: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         import krippendorff
     except ImportError as error:
         raise _missing() from error
-    answers = [row["answers"].split(BETWEEN) for row in rows]
-    known = sorted({text for unit in answers for text in unit} - {NOT_SEEN})
-    codes = {text: float(number) for number, text in enumerate(known)}
-    table = np.array([[codes.get(text, np.nan) for text in unit] for unit in answers])
-    counts = np.array([row["count"] for row in rows])
-    several = np.isfinite(table).sum(axis=1) > 1
-    table, counts = table[several], counts[several]
+    given = [(Counter(row["answers"].split(BETWEEN)), row["count"]) for row in rows]
+    units = [(texts, count) for texts, count in given if texts.total() > 1]  # what several said something about
+    known = sorted({text for texts, _ in units for text in texts})
+    counts = np.array([count for _, count in units], np.int64)
     value = None
-    if len(np.unique(table[np.isfinite(table)])) > 1:
-        data = np.repeat(table, counts, axis=0).T
-        value = float(krippendorff.alpha(reliability_data=data, level_of_measurement="nominal"))
+    if len(known) > 1:
+        said = np.array([[texts[text] for text in known] for texts, _ in units])
+        data = np.repeat(said, counts, axis=0)
+        value = float(krippendorff.alpha(value_counts=data, level_of_measurement="nominal"))
     return {"component": component, "coefficient": "alpha", "units": int(counts.sum()), "value": value}
 
 

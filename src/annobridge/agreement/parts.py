@@ -14,8 +14,7 @@ from ..bridge import field_answers
 from ..bridge.field_answers import FieldAnswer
 from ..bridge.results import AnnotationResults
 from ..core.agreement.given import Given
-from ..core.arrays import is_rotated
-from ..core.labels import REMOTE, SINGLE
+from ..core.labels import SINGLE
 from ..core.merge.fields import with_fields
 from ..store.by_task import ByTask
 from ..store.stores import Stores
@@ -90,9 +89,8 @@ class OfFields:
 
 
 def _given(answer: FieldAnswer, rows: pa.Table, sample_ids: pa.Array) -> Given:
-    samples = answer.answered(sample_ids)
     labels = answer.labels(rows.combine_chunks(), FIELD)
-    return Given(answer.name, labels.filter(pc.is_in(labels["sample_id"], value_set=samples)), samples)
+    return Given(answer.name, labels, answer.answered(sample_ids, labels))
 
 
 class OfRun:
@@ -135,7 +133,8 @@ class OfRun:
             for truth in self._truth:
                 rows = pa.Table.from_batches(truth.scan(self._stores, samples), truth.schema).combine_chunks()
                 name = f"the field {truth.name}"  # an annotator may have the same name
-                given.append(Given(name, truth.labels(rows, self._field), truth.answered(samples)))
+                labels = truth.labels(rows, self._field)
+                given.append(Given(name, labels, truth.answered(samples, labels)))
                 truths = [name]
             yield Part(given, truths[0] if truths else None)
 
@@ -148,12 +147,3 @@ class OfRun:
             labels.filter(chosen),
             answer.samples.filter(pc.is_in(answer.samples, value_set=self._ids)),
         )
-
-
-def sizes(stores: Stores, part: Part) -> pa.Table:
-    """sample_id, width and height of the images that have turned boxes."""
-    turned = [one.labels["sample_id"].filter(pa.array(is_rotated(one.labels["rotation"]))) for one in part.given]
-    ids = pc.unique(
-        pa.chunked_array([chunk for some in turned for chunk in some.chunks], REMOTE.field("sample_id").type)
-    )
-    return stores.samples.rows(ids, ["sample_id", "width", "height"])

@@ -48,6 +48,10 @@ class Quality(Tables):
         self.notes = (
             [f"{alone:,} of {total:,} images have no truth, or nobody's answer, and do not count."] if alone else []
         )
+        if alone == total:
+            self.notes.append(
+                "No image has an answer and the truth, so nobody is measured; choose other samples, or another truth."
+            )
 
     @cached_property
     def annotators(self) -> pa.Table:
@@ -78,7 +82,7 @@ class Quality(Tables):
         small one.
         """
         rows = self.annotators.select(["annotator", "f1"]).to_pylist()
-        return {row["annotator"]: max(row["f1"] or 0.0, 0.01) for row in rows}
+        return {row["annotator"]: max(row["f1"], 0.01) for row in rows if row["f1"] is not None}
 
     def _row(self, rate: dict[str, Any], name: str | None = None) -> dict[str, Any]:
         total, squares, count = rates.sums_of(self._compared.matches, rate["left"], name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import set_columns
+from ..core.arrays import as_array, set_columns
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import BASELINE, LABELS, REMOTE, conform
 from ..core.merge.destination import split_baseline
@@ -16,7 +16,7 @@ from ..core.schema import Attribute, LabelSchema, infer
 from ..exceptions import InvalidOption
 from ..store import baseline
 from ..store.labels import field_condition
-from ..store.run import Run
+from ..store.run import ANSWER_FIELDS_OPTION, Run
 from ..store.stores import Stores
 
 
@@ -60,28 +60,39 @@ class FieldAnswer:
         given = rows.select([name for name in LABELS.names if name != "field"])
         return set_columns(conform(given, REMOTE, remote_id="", field=field), remote_id=rows["label_id"])
 
-    def answered(self, sample_ids: pa.Array) -> pa.Array:
-        """Which of some samples were answered."""
+    def answered(self, sample_ids: pa.Array, labels: pa.Table) -> pa.Array:
+        """Which of some samples were answered; those of its labels were, whoever added them."""
         if self.sample_ids is None:
             return sample_ids
-        return sample_ids.filter(pc.is_in(sample_ids, value_set=self.sample_ids))
+        known = pa.chunked_array([self.sample_ids, *labels["sample_id"].chunks], pa.string())
+        return sample_ids.filter(pc.is_in(sample_ids, value_set=as_array(known)))
+
+
+def names_of(answers: object) -> list[str]:
+    """The names of several answers. Raises ``InvalidOption`` if they are no list of different names."""
+    given = [None] if isinstance(answers, str) or not isinstance(answers, Iterable) else list(answers)
+    names = [name for name in given if isinstance(name, str)]
+    if len(set(names)) < len(given):
+        raise InvalidOption(
+            f"The answers {answers!r} are no list of different label fields, or keys of runs; give such a list."
+        )
+    return names
 
 
 def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -> list[FieldAnswer]:
     """The answers of these names: label fields, or keys of runs.
 
     A field into which loads have put the answer of an annotator, or the work on a run, was answered on the samples of that; any
-    other one on all samples. ``label_field`` is the field of runs that have several.
+    other one on all samples. Such a field, and one that was merged before, is an answer although it has no label now.
+    ``label_field`` is the field of runs that have several.
 
     Raises:
         InvalidOption: there is nothing of a name, two are of one field, or a run has several fields, or was not loaded.
     """
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise InvalidOption(
-            f"The answers {names!r} are no list of different label fields, or keys of runs; give such a list."
-        )
+    names = names_of(names)
     runs = {run.anno_key: run for run in stores.runs.all_readable()}
-    fields = stores.labels.fields()
+    merged = (field for run in runs.values() for field in run.options.get(ANSWER_FIELDS_OPTION, ()))
+    fields = {*stores.labels.fields(), *merged}
     found = [_find(stores, name, runs, fields, label_field) for name in names]
     of_fields: dict[str, str] = {}
     for answer in found:
@@ -93,9 +104,10 @@ def find(stores: Stores, names: Sequence[str], label_field: str | None = None) -
     return found
 
 
-def _find(stores: Stores, name: str, runs: dict[str, Run], fields: list[str], label_field: str | None) -> FieldAnswer:
-    if name in fields:
-        return FieldAnswer(name, name, None, _answered(stores, name, runs))
+def _find(stores: Stores, name: str, runs: Mapping[str, Run], fields: Set[str], label_field: str | None) -> FieldAnswer:
+    answered = _answered(stores, name, runs)
+    if name in fields or answered is not None:
+        return FieldAnswer(name, name, None, answered)
     if name not in runs:
         raise InvalidOption(
             f"The dataset has no label field and no run {name!r}; {did_you_mean(name, [*fields, *runs])}"
@@ -118,7 +130,7 @@ def _answered(stores: Stores, field: str, runs: Mapping[str, Run]) -> pa.Array |
     known = stores.answered.sample_ids(field)
     if known is not None:
         return known
-    came_by = [run for run in runs.values() if field in {t for load in run.loads for t in load.destinations.values()}]
+    came_by = [run for run in runs.values() if field in run.destinations]
     samples = [stores.runs.sample_ids(run.run_id) for run in came_by]
     return pc.unique(pa.concat_arrays(samples)) if samples else None
 

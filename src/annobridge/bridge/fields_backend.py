@@ -86,7 +86,7 @@ class FieldsBackend(AnnotationBackend):
         for answer in self._found:
             rows = pa.Table.from_batches(answer.scan(self._stores, sample_ids), answer.schema)
             labels = answer.labels(rows.combine_chunks(), receipt.state["field"])
-            found.append(Answer(answer.name, labels, as_array(answer.answered(sample_ids))))
+            found.append(Answer(answer.name, labels, as_array(answer.answered(sample_ids, labels))))
         return found
 
     @cached_property

@@ -17,7 +17,7 @@ from ..core.merge import destination
 from ..exceptions import InvalidOption
 from ..jobs.execution import Execution
 from ..store import views
-from ..store.run import CONSENSUS_OPTION, Run
+from ..store.run import ANSWER_FIELDS_OPTION, CONSENSUS_OPTION, Run
 from ..store.stores import Stores
 from ..store.views import Stage
 from . import annotate, field_answers
@@ -64,7 +64,8 @@ def prepare(
                 "decisions."
             )
         consensus = options.get("consensus") or Consensus()
-        own = {CONSENSUS_OPTION: asdict(consensus)}
+        fields = [answer.name for answer in found if answer.run is None and answer.name == answer.field]
+        own = {CONSENSUS_OPTION: asdict(consensus), ANSWER_FIELDS_OPTION: fields}
         run = annotate.send(
             stores, stages, key, schema, CheckedBackend(tool), "filepath", False, False, Execution(), own
         )

@@ -100,21 +100,12 @@ class _OfAll:
         answers = [one for one in self._tool.answers(receipt) if not one.is_truth]
         given = [Given(one.annotator, with_fields(one.labels, self._schema), one.samples) for one in answers]
         single = destination.single_label_fields(self._schema, {})
-        sizes = self._sizes(given, receipt.baseline)
+        sizes = sizes_of_turned(self._stores, [receipt.baseline, *(one.labels for one in given)])
         found = agree(given, receipt.baseline, single, self._consensus, sizes, self._copied)
         notes = tuple(dict.fromkeys(note for one in answers for note in one.notes))
         names = tuple(one.annotator for one in answers)
         download = _with_states(Download(found.labels, found.samples, notes), self._tool, receipt)
         return Read(download, found.disputed, found.counts, names)
-
-    def _sizes(self, given: Sequence[Given], base: pa.Table) -> pa.Table:
-        """sample_id, width and height of the images with turned boxes, which are compared by their pixels."""
-        turned = [
-            rows["sample_id"].filter(pa.array(is_rotated(rows["rotation"])))
-            for rows in (base, *(g.labels for g in given))
-        ]
-        samples = pc.unique(pa.chunked_array([chunk for ids in turned for chunk in ids.chunks], pa.string()))
-        return self._stores.samples.rows(samples, ["sample_id", "width", "height"])
 
 
 def _with_states(answer: Download, tool: CheckedBackend, receipt: Receipt) -> Download:
@@ -123,3 +114,10 @@ def _with_states(answer: Download, tool: CheckedBackend, receipt: Receipt) -> Do
         return answer
     own = tool.download(receipt)
     return replace(answer, comments=own.comments, reviewed=own.reviewed)
+
+
+def sizes_of_turned(stores: Stores, labels: Sequence[pa.Table]) -> pa.Table:
+    """sample_id, width and height of the images with turned boxes, which are compared by their pixels."""
+    turned = [rows["sample_id"].filter(pa.array(is_rotated(rows["rotation"]))) for rows in labels]
+    samples = pc.unique(pa.chunked_array([chunk for ids in turned for chunk in ids.chunks], pa.string()))
+    return stores.samples.rows(samples, ["sample_id", "width", "height"])

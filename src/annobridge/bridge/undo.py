@@ -85,6 +85,8 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     except BaseException:
         stores.runs.abandon_load(run, mark)
         raise
+    for field in set(load.destinations.values()) - run.destinations:  # no other load put an answer there
+        stores.answered.forget(run, field)
     stores.runs.end_load(run, mark, done)
     return Undone(run.anno_key, load.number, {a: found[b] for a, b in _REVERSED.items()}, streams, done)
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.did_you_mean import did_you_mean
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
 from .annotation import AnnotationVerbs
@@ -200,10 +201,7 @@ class AnswerVerbs(AnnotationVerbs):
         """
         run = self.load_annotation_results(anno_key, **backend_options)
         fields = run.run.schema.fields
-        places = {
-            name: {field: dest_field.format(field=field, annotator=re.sub(r"\W", "_", name)) for field in fields}
-            for name in run.annotators()
-        }
+        places = {name: {field: _destination(dest_field, field, name) for field in fields} for name in run.annotators()}
         if not places:
             raise InvalidOption(f"Nobody has answered the run {anno_key!r} by name, so there is nothing to load.")
         taken = [place for of_one in places.values() for place in of_one.values()]
@@ -223,12 +221,18 @@ class AnswerVerbs(AnnotationVerbs):
         self, names: Sequence[str] | str, truth: str | None, label_field: str | None, backend_options: dict[str, Any]
     ) -> Answers:
         from ..agreement.parts import OfFields, OfRun
+        from ..bridge import field_answers
         from ..store import views
 
-        given = [names] if isinstance(names, str) else list(names)
+        given = field_answers.names_of([names] if isinstance(names, str) else names)
         if len(given) == 1 and self.has_annotation_run(given[0]):
             run = self.load_annotation_results(given[0], **backend_options)
             return OfRun(self.stores, run, views.resolve(self.stores, self.stages).sample_ids, truth, label_field)
+        if unknown := sorted(backend_options):
+            raise InvalidOption(
+                f"{unknown[0]!r} is not an option for answers that are in the dataset; "
+                f"{did_you_mean(unknown[0], ['answers', 'iou', 'label_field', 'progress', 'truth'])}"
+            )
         samples = views.resolve(self.stores, self.stages).sample_ids
         return OfFields(self.stores, samples, given if truth is None else [*given, truth], truth, label_field)
 
@@ -243,3 +247,14 @@ class AnswerVerbs(AnnotationVerbs):
             raise InvalidOption(f"consensus={consensus!r} is not known; give an annobridge.Consensus.")
         self.stores.database.require_writable()
         return merge_answers.prepare(self.stores, self.stages, answers, into, anno_key, label_field, options)
+
+
+def _destination(template: str, field: str, annotator: str) -> str:
+    """The field of the answer of an annotator. Raises ``InvalidOption`` for what is no template."""
+    try:
+        return template.format(field=field, annotator=re.sub(r"\W", "_", annotator))
+    except (AttributeError, LookupError, ValueError, TypeError) as error:
+        raise InvalidOption(
+            f"dest_field={template!r} names no field; write a name with {{field}} and {{annotator}} in it, as "
+            "'{field}_{annotator}'."
+        ) from error

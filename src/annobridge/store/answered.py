@@ -31,3 +31,8 @@ class Answered:
         if len(new):
             columns = [pa.repeat(run.run_id, len(new)), pa.repeat(field, len(new)), new]
             self._database.append_later(_TABLE, pa.table(columns, schema=ANSWERED))
+
+    def forget(self, run: Run, field: str) -> None:
+        """Forget the samples of a field that were recorded for a run."""
+        if self.sample_ids(field) is not None:
+            self._database.delete(_TABLE, f"run_id = {quote(run.run_id)} AND field = {quote(field)}")

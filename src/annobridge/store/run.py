@@ -19,7 +19,10 @@ _COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION = "media_field", "not_sent", "notes"
 ADOPTED_OPTION = "adopted"  # how many of its first tasks were made by others
 CONSENSUS_OPTION = "consensus"  # that a run of answers was made for
-BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION, ADOPTED_OPTION, CONSENSUS_OPTION)
+ANSWER_FIELDS_OPTION = "answer_fields"  # those of the merged answers that are label fields, and not keys of runs
+BRIDGE_OPTIONS = (
+    MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION, ADOPTED_OPTION, CONSENSUS_OPTION, ANSWER_FIELDS_OPTION,
+)  # fmt: skip
 SENDING, ADOPTING, SENT = "sending", "adopting", "sent"
 
 
@@ -148,6 +151,11 @@ class Run:
     def fields(self) -> set[str]:
         """The label fields that were sent, and the destinations of loads."""
         return set(self.schema.fields).union(*(load.destinations.values() for load in self.loads))
+
+    @property
+    def destinations(self) -> set[str]:
+        """The fields that loads which were not undone have put labels into, in place of those that were sent."""
+        return {place for load in self.loads if load.state == "applied" for place in load.destinations.values()}
 
     @property
     def applied_loads(self) -> list[int]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annobridge.core.agreement.compare import BETWEEN, CLASS, NOT_SEEN, Compared, compare
+from annobridge.core.agreement.compare import BETWEEN, CLASS, Compared, compare
 from annobridge.core.agreement.given import Given
 from annobridge.testing.annotators import Noise, Scene
 
@@ -68,8 +68,18 @@ def test_images_that_only_one_saw_count_for_nobody() -> None:
         "s2": None,
         "s3": None,
     }
-    answers = [row["answers"].split(BETWEEN) for row in found.units.to_pylist() if row["component"] == CLASS]
-    assert all(NOT_SEEN in unit for unit in answers)
+    assert sorted(row["answers"] for row in found.units.to_pylist()) == ['"red"', "bus", "car"]  # one answer each
+
+
+def test_a_pair_that_left_its_images_empty_is_a_row() -> None:
+    (row,) = compare([answer("bob"), answer("alice")], 0.5, (), NO_SIZES).matches.to_pylist()
+    assert (row["left"], row["right"], row["left_class"], row["right_class"], row["count"]) == (
+        "alice",
+        "bob",
+        None,
+        None,
+        0,
+    )
 
 
 def test_units_are_what_each_says_about_an_object() -> None:
@@ -83,6 +93,13 @@ def test_units_are_what_each_says_about_an_object() -> None:
     assert units == {("car", "car", "car"): 1, ("bus", "van", ""): 1, ("car", "", ""): 1}
     colours = [row["answers"].split(BETWEEN) for row in found.units.to_pylist() if row["component"] == "colour"]
     assert colours == [['"red"', '"blue"', ""]]
+
+
+def test_a_separator_in_a_class_separates_nothing() -> None:
+    odd = answer("bob", box(0.1, 0.1, label=f"50%{BETWEEN}car"), samples=("s1",))
+    same = answer("alice", box(0.1, 0.1, label="50%1fcar"), samples=("s1",))
+    (unit,) = compare([odd, same], 0.5, (), NO_SIZES).units.to_pylist()
+    assert unit["answers"].split(BETWEEN) == ["50%251fcar", "50%25%1fcar"]
 
 
 def test_against_a_reference_the_others_are_on_the_left() -> None:

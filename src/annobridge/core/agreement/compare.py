@@ -21,7 +21,8 @@ from .objects import Objects, objects_of
 from .similar import Pairs, similar_pairs
 
 _PAIR = [pa.field("left", pa.string()), pa.field("right", pa.string())]
-# Objects of two annotators on the images that both saw. Those that are one are counted with both classes, the others with one.
+# Objects of two annotators on the images that both saw. Those that are one are counted with both classes, the others with one. Of a
+# pair without any, there is a row without classes, whose count is 0.
 MATCHES = pa.schema(
     [
         *_PAIR, pa.field("left_class", pa.string()), pa.field("right_class", pa.string()), pa.field("count", pa.int64()),
@@ -35,10 +36,10 @@ VALUES = pa.schema(
         pa.field("count", pa.int64()),
     ]
 )  # fmt: skip
-# What each annotator says about an object, or one of its attributes, in the order of their names, joined by BETWEEN: nothing where
-# they saw the image and say nothing, and NOT_SEEN where they did not see it.
+# What those who saw an image say about an object, or one of its attributes, in the order of their names, joined by BETWEEN: an
+# empty text for whoever says nothing. In a class, "%" is "%25", and BETWEEN is "%1f".
 UNITS = pa.schema([pa.field("component", pa.string()), pa.field("answers", pa.string()), pa.field("count", pa.int64())])
-BETWEEN, NOT_SEEN = "\x1f", "\0"
+BETWEEN = "\x1f"
 # 0: all agree about the image; 1: they have nothing in common. Null where one annotator saw it.
 IMAGES = pa.schema(
     [
@@ -87,14 +88,13 @@ def compare(
     objects = objects_of(labels, annotators)
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))
     pairs = similar_pairs(labels, annotators, objects, iou, several, sizes_of(samples, labels))
-    comparison = _Comparison(given, answered, labels, annotators[objects.first], objects, pairs)
+    comparison = _Comparison(answered, labels, annotators[objects.first], objects, pairs)
     return comparison.result(reference)
 
 
 class _Comparison:
     def __init__(
         self,
-        given: Sequence[Given],
         answered: Answered,
         labels: pa.Table,
         annotators: Ints,
@@ -108,7 +108,7 @@ class _Comparison:
         same = self._classes[pairs.left] == self._classes[pairs.right]
         self._scores = pairs.similarity + SAME_CLASS * same
         self._sample = index_of(labels["sample_id"], answered.samples).to_numpy(zero_copy_only=False)[objects.first]
-        self._saw = np.stack([_saw(one, answered.samples) for one in given]) if given else np.zeros((0, 0), bool)
+        self._saw = answered.saw
         self._disagreement = np.zeros(len(answered.samples))
         self._compared = np.zeros(len(answered.samples), np.int64)
 
@@ -154,7 +154,12 @@ class _Comparison:
         self._note_images(i, j, alone, both)
         similarity = self._pairs.similarity[of_pair[chosen]]
         names = self._names[left], self._names[right]
-        return self._matches(names, i, j, similarity, alone), self._values(names, i, j)
+        matches = self._matches(names, i, j, similarity, alone)
+        if both.any() and not matches.num_rows:
+            matches = pa.Table.from_pylist(
+                [{"left": names[0], "right": names[1], "count": 0, "iou": 0.0, "iou_squared": 0.0}], MATCHES
+            )
+        return matches, self._values(names, i, j)
 
     def _alone(self, annotator: int, matched: Ints, both: Bools) -> Ints:
         """The objects of an annotator that nobody else has, on images that both saw."""
@@ -232,16 +237,12 @@ def _units(component: str, place: Ints, texts: pa.Array, saw: Bools) -> pa.Table
     """``UNITS``; ``place`` is where in a table of units and annotators each of the texts is."""
     number = np.full(saw.size, -1)
     number[place] = np.arange(len(place))
-    found = texts.take(pa.array(np.maximum(number, 0), mask=number < 0))
-    answers = pc.coalesce(found, pc.if_else(pa.array(saw.ravel()), "", NOT_SEEN))
+    escaped = pc.replace_substring(pc.replace_substring(texts, "%", "%25"), BETWEEN, "%1f")
+    found = escaped.take(pa.array(np.maximum(number, 0), mask=number < 0))
+    answers = pc.coalesce(found, pc.if_else(pa.array(saw.ravel()), "", None))
     columns = [answers.take(pa.array(np.arange(n, saw.size, saw.shape[1]))) for n in range(saw.shape[1])]
-    joined = pc.binary_join_element_wise(*columns, BETWEEN)
+    joined = pc.binary_join_element_wise(*columns, BETWEEN, null_handling="skip")
     return pa.table([pa.repeat(component, len(saw)), joined, np.ones(len(saw), np.int64)], schema=UNITS)
-
-
-def _saw(one: Given, samples: pa.Array) -> Bools:
-    seen = pa.chunked_array([one.samples, *one.labels["sample_id"].chunks], pa.string())
-    return as_mask(pc.is_in(samples, value_set=as_array(seen)))
 
 
 def _added(rows: pa.Table) -> pa.Table:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Ints, as_array, as_mask, set_columns, take_rows
+from ..arrays import Bools, Ints, as_array, as_mask, set_columns, take_rows
 from ..labels import REMOTE
 from ..similarity import Floats
 
@@ -37,6 +37,7 @@ class Answered(NamedTuple):
         weights: the weight of each annotator.
         of_sample: the sum of the weights of those who answered each sample.
         people: how many answered each sample.
+        saw: whether each annotator (row) answered each sample (column).
     """
 
     names: list[str]
@@ -44,6 +45,7 @@ class Answered(NamedTuple):
     weights: Floats
     of_sample: Floats
     people: Ints
+    saw: Bools
 
     @classmethod
     def of(cls, given: Sequence[Given], weights: Floats) -> Answered:
@@ -52,12 +54,11 @@ class Answered(NamedTuple):
             pc.unique(pa.chunked_array([one.samples, *one.labels["sample_id"].chunks], pa.string())) for one in given
         ]
         samples = as_array(pc.unique(pa.chunked_array(seen, pa.string())))
-        total, people = np.zeros(len(samples)), np.zeros(len(samples), np.int64)
-        for theirs, weight in zip(seen, weights.tolist(), strict=True):
-            there = as_mask(pc.is_in(samples, value_set=theirs))
-            total += weight * there
-            people += there
-        return cls([one.annotator for one in given], samples, weights, total, people)
+        saw = np.zeros((len(given), len(samples)), bool)
+        for number, theirs in enumerate(seen):
+            saw[number] = as_mask(pc.is_in(samples, value_set=theirs))
+        total, people = (saw * weights[:, None]).sum(axis=0), saw.sum(axis=0)
+        return cls([one.annotator for one in given], samples, weights, total, people, saw)
 
 
 def all_labels(given: Sequence[Given]) -> tuple[pa.Table, Ints]:
