@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -482,3 +483,10 @@ def test_visibility_goes_with_the_points() -> None:
         answers = (answer(name, row) for name, row in zip(NAMES, given_rows, strict=False))
         found = consensus(*answers, iou=0.1)
         assert found.labels["visibility"].to_pylist() == [expected]
+
+
+def test_weights_are_by_name_and_of_any_mapping() -> None:
+    with pytest.raises(InvalidOption) as error:
+        Consensus(classes="weighted", weights={1: 2.0})  # type: ignore[dict-item]
+    assert str(error.value) == "The annotator 1 of weights= is no name; give a text."
+    assert Consensus(classes="weighted", weights=MappingProxyType({"alice": 2.0})).weights == {"alice": 2.0}

@@ -75,12 +75,15 @@ class Consensus:
         if not isinstance(self.weights, Mapping):
             raise InvalidOption(f"weights={self.weights!r} is no dictionary of annotator to weight; give one.")
         for name, weight in self.weights.items():
+            if not isinstance(name, str):
+                raise InvalidOption(f"The annotator {name!r} of weights= is no name; give a text.")
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < np.inf:
                 raise InvalidOption(f"The weight {weight!r} of {name!r} is not a number above 0; correct it.")
         if self.weights and WEIGHTED not in (self.geometry, self.classes):
             raise InvalidOption(
                 'The weights count for nothing, as neither the classes nor the geometry are "weighted"; make one of them so.'
             )
+        object.__setattr__(self, "weights", dict(self.weights))
 
     def __str__(self) -> str:
         """The options that are not as by default, as on the command line.
