@@ -85,17 +85,6 @@ class Consensus:
             )
         object.__setattr__(self, "weights", dict(self.weights))
 
-    def __str__(self) -> str:
-        """The options that are not as by default, as on the command line.
-
-        >>> str(Consensus(0.6, weights={"alice": 2}))
-        'quorum=0.6 weights.alice=2'
-        """
-        plain = Consensus()
-        names = ("quorum", "iou", "geometry", "classes")
-        chosen = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) != getattr(plain, name)]
-        return " ".join([*chosen, *(f"weights.{name}={weight}" for name, weight in self.weights.items())]) or "default"
-
 
 @dataclass
 class Agreed:
