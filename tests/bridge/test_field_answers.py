@@ -91,7 +91,8 @@ def test_what_was_undone_is_no_answer_any_more(ds: ab.Dataset) -> None:
 def test_a_run_that_was_merged_and_is_gone_is_no_answer(ds: ab.Dataset) -> None:
     demo.annotator(send(ds)).draw("s0", "car", [0.6, 0.6, 0.2, 0.2])
     ds.load_annotations("r")
-    ds.merge_annotations(["r", "objects"], into="merged", anno_key="m")
+    ds.add_labels("of_bob", {"s0": [ab.Detection("car", CAR)]})
+    ds.merge_annotations(["r", "of_bob"], into="merged", anno_key="m")
     ds.delete_annotation_run("r")
     with pytest.raises(InvalidOption, match="The dataset has no label field and no run 'r'"):
         ds.plan_annotations("m")
