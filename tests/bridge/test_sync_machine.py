@@ -183,7 +183,12 @@ class Sync(RuleBasedStateMachine):
             "free": {"type": "int"}, "fixed": {"type": "text", "read_only": self.allowed.fixed},
             "origin": {"type": "text"},
         }}  # fmt: skip
-        self.ds.annotate(key, backend="memory", url=self.url, task_size=2, progress=False, label_schema={"f": spec})
+        options = {"backend": "memory", "url": self.url, "task_size": 2, "progress": False, "label_schema": {"f": spec}}
+        if {label["spatial"][0] for label in self.ours.values() if label["field"] == "f"} == {"polygon"}:
+            with pytest.raises(ab.exceptions.InvalidSchema, match="the field holds polygons"):
+                self.ds.annotate(key, **options)
+            return
+        self.ds.annotate(key, **options)
         sent = {n: label for n, label in self.ours.items() if label["field"] == "f" and label["spatial"][0] == "box"}
         self.runs[key] = Run(key, copy.deepcopy(sent), copy.deepcopy(sent))
 

@@ -26,7 +26,7 @@ from annobridge.review import server as serving
 from annobridge.review.server import is_remote, review
 
 SETUP = """
-    import os, signal, sys, threading
+    import signal, sys
     from pathlib import Path
     import pyarrow as pa
     from PIL import Image
@@ -34,6 +34,7 @@ SETUP = """
     from annobridge.backend.memory import SERVERS
     from annobridge.cli import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes commands in the background ignore it
     folder = Path(sys.argv[1])
     Image.new("RGB", (64, 48), (90, 10, 10)).save(folder / "a.png")
     ds = ab.create_dataset(folder / "ds")
