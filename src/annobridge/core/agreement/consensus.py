@@ -20,7 +20,7 @@ from ..similarity import Floats, sizes_of
 from .attribute_votes import voted_attributes
 from .clusters import clusters, doubles
 from .given import Answered, Given, all_labels
-from .known import Known, known_by_id, known_labels, track_numbers
+from .known import Known, known_by_id, known_labels, sent_rows, track_numbers
 from .objects import Objects, objects_of
 from .shapes import GEOMETRIES, MEDIAN, WEIGHTED, Members, merged_shapes
 from .similar import OF_IMAGES, Pairs, known_pairs, similar_pairs, united
@@ -140,7 +140,8 @@ def agree(
     several = ~as_mask(pc.is_in(labels["field"], value_set=pa.array(single, pa.string())))
     sizes = sizes_of(samples, labels)
     alike = similar_pairs(labels, annotators, objects, options.iou, several, sizes)
-    pairs, is_known = united(alike, known_pairs(labels, annotators, objects, base))
+    sent = sent_rows(labels, base)
+    pairs, is_known = united(alike, known_pairs(labels, annotators, objects, sent))
     weights_of = answered.weights[annotators]
     codes = _Classes(*class_codes(labels, base))
     classes = codes.of_label[objects.first]
@@ -154,7 +155,7 @@ def agree(
     of_shapes = weights[annotators][drawn.rows] if options.geometry == WEIGHTED else np.ones(len(drawn.rows))
     merged = merged_shapes(labels, drawn._replace(weights=of_shapes), options.geometry)
 
-    by_id = known_by_id(labels, groups.members, base)
+    by_id = known_by_id(sent, groups.members, base)
     votes = _votes(cluster, objects, weights_of, codes, groups, by_id)
     named = _with_classes(merged, codes, votes.value[groups.clusters])
     identity = known_labels(by_id, quorum.has, named, groups.first(labels), base, samples)

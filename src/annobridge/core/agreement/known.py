@@ -64,12 +64,18 @@ def known_labels(
     return Known(rows, pc.coalesce(sent, new), as_mask(pc.starts_with(sent, f"{_NEW}/")))
 
 
-def known_by_id(labels: pa.Table, members: Members, base: pa.Table) -> Ints:
+def sent_rows(labels: pa.Table, base: pa.Table) -> Ints:
+    """The row of the baseline that has the id of each label; -1 where none has it. Both are ``REMOTE``."""
+    found: Ints = look_up(labels, base, TOOL_KEY).at if base.num_rows else np.full(labels.num_rows, -1)
+    return found
+
+
+def known_by_id(sent: Ints, members: Members, base: pa.Table) -> Ints:
     """The row of the baseline that most members of each group have the id of. A row that several groups have is that of the one
-    in which most have it.
+    in which most have it. ``sent`` are the ``sent_rows`` of the labels.
     """
     found = np.full(len(members.medoids), -1)
-    row = look_up(labels, base, TOOL_KEY).at[members.rows] if base.num_rows else np.full(len(members.rows), -1)
+    row = sent[members.rows]
     at = np.flatnonzero(row >= 0)
     if not at.size:
         return found

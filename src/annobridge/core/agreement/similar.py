@@ -15,8 +15,7 @@ from ..best_pairs import in_groups
 from ..codes import row_codes
 from ..compare import equal_rows
 from ..flat_points import FlatPoints
-from ..labels import COMPONENTS, TOOL_KEY
-from ..lookup import look_up
+from ..labels import COMPONENTS
 from ..similarity import Floats
 from ..turned_boxes import corners
 from .objects import Objects
@@ -75,7 +74,7 @@ def similar_pairs(
     return _concatenated([alone, summed.take(summed.similarity >= least)])
 
 
-def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, base: pa.Table) -> Pairs:
+def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, sent: Ints) -> Pairs:
     """The pairs of objects of different annotators that are one label which was sent, by its id, wherever they are now. One that
     somebody made another kind of shape is not the same any more.
 
@@ -83,13 +82,12 @@ def known_pairs(labels: pa.Table, annotators: Ints, objects: Objects, base: pa.T
         labels: ``REMOTE`` of all annotators.
         annotators: the annotator of each label, as a number.
         objects: what the labels belong to.
-        base: ``REMOTE``, what was sent.
+        sent: the number of the label that was sent which each is; -1 for others.
     """
-    row = look_up(labels, base, TOOL_KEY).at if base.num_rows else np.full(labels.num_rows, -1)
-    known = np.flatnonzero(row >= 0)
+    known = np.flatnonzero(sent >= 0)
     kinds = as_array(labels["kind"]).dictionary_encode().indices.to_numpy()
     found = []
-    for i, j in in_groups(row, row, known, known):
+    for i, j in in_groups(sent, sent, known, known):
         counts = (i < j) & (annotators[i] != annotators[j]) & (kinds[i] == kinds[j])
         found.append(Pairs(objects.of_label[i[counts]], objects.of_label[j[counts]], np.ones(int(counts.sum()))))
     pairs, _ = _summed(_concatenated(found), np.ones(sum(len(pairs.left) for pairs in found)))
