@@ -84,7 +84,7 @@ def _read_tasks(api: Api, receipt: Receipt) -> tuple[list[CurrentTask], list[str
 
 
 def _by_person(asked_for: Sequence[Json], all_jobs: Sequence[Json]) -> dict[_Person, list[Json]]:
-    """The jobs of each person. One that has replicas is nobody's answer: CVAT puts the consensus there."""
+    """The jobs of each person. A job that has replicas is left out: CVAT stores its own consensus there."""
     replicated = {job.get("parent_job_id") for job in all_jobs}
     number_of = _numbers(all_jobs)
     found: dict[_Person, list[Json]] = defaultdict(list)

@@ -64,7 +64,7 @@ def _by_person(
 
 
 def _add(work: _Work, given: dict[Candidate, list[Any]], where: str, name: str) -> None:
-    """Add the annotation of a person that was changed last; the report is told of others."""
+    """Add the latest annotation of a person; the others are counted in the report."""
     taken = choose(list(given), "latest")
     assert taken is not None  # noqa: S101 - nobody is here without an annotation
     for other in given.keys() - {taken}:

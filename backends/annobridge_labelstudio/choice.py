@@ -10,7 +10,7 @@ from .config import Which
 
 
 class Candidate(NamedTuple):
-    """An annotation that somebody submitted. Skipped ones, and drafts, are none."""
+    """An annotation that somebody submitted; not a draft, and not one that was skipped."""
 
     task_id: int
     sample_id: str

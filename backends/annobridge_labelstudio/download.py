@@ -78,8 +78,8 @@ def tasks_of(api: Api, receipt: Receipt, *, labels: bool = False) -> Iterator[Js
 def chosen(
     task: Json, sample: str, people: Mapping[int, str], config: LabelStudioConfig, report: ReadReport
 ) -> tuple[Candidate | None, list[Any] | None]:
-    """The annotation of a task that counts, and its results; those of a prediction where nobody has annotated anything. The
-    report is told of others.
+    """The annotation of a task that counts, and its results; those of a prediction where nobody has annotated anything.
+    The other annotations are counted in the report.
     """
     report.note("images have drafts, which nobody submitted; they were left out", task.get("draft_exists", False))
     candidates = {}
