@@ -9,6 +9,7 @@ import annobridge as ab
 from annobridge.backend.memory import SERVERS
 from annobridge.bridge import task_planner
 from annobridge.core.labels import REMOTE
+from annobridge.store.baseline import Baseline
 
 AT_ONCE = 20
 TASKS, SAMPLES = 12, 2  # of each task
@@ -77,3 +78,22 @@ def test_the_size_of_jobs_does_not_change_what_is_planned(tmp_path):
         plan = results.plan(labels_per_job=at_once, progress=False)
         found.append(sorted(map(str, plan.writes().select(["sample_id", "label", "bounding_box"]).to_pylist())))
     assert found[0] == found[1] == found[2]
+
+
+def test_the_baseline_of_one_job_is_in_memory_and_that_of_the_first_task_of_the_next(tmp_path, monkeypatch):
+    happened = []
+
+    def rows_at(self, places):
+        happened.append("read")
+        return read(self, places)
+
+    def at_once(self):
+        happened.append("merge")
+        return merge(self)
+
+    read, merge = Baseline.rows_at, task_planner._JobPlanner._at_once
+    monkeypatch.setattr(Baseline, "rows_at", rows_at)
+    monkeypatch.setattr(task_planner._JobPlanner, "_at_once", at_once)
+    _, results = send(tmp_path / "ds", labels=5)  # two tasks make a job
+    assert results.load(labels_per_job=AT_ONCE, workers=1, progress=False).version is None
+    assert happened == ["read", "read", *["read", "merge", "read"] * (TASKS // 2 - 1), "merge"]

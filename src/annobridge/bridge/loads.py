@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 
 from ..core.agreement.consensus import Consensus
-from ..core.arrow_memory import system_memory
+from ..core.arrow_memory import give_back, system_memory
 from ..core.did_you_mean import did_you_mean
 from ..core.merge import destination
 from ..core.review.decisions import DECISIONS
@@ -86,6 +86,7 @@ class Loads:
             outcome = planning.make(
                 self._stores, self.run, self.answers, options, how.progress, handed_out, how.execution
             )
+            give_back()
         outcome.notes += [*self._notes(), *how.notes]
         return MergePlan(self._stores, self.answers, outcome, self._source)
 

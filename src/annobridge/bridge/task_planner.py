@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -56,15 +58,16 @@ class _Answered(NamedTuple):
     """A task for which the tool answered."""
 
     task: TaskToPlan
-    theirs: pa.Table  # REMOTE, of the samples that the load looks at
-    returned: pa.Array  # the ids of those of them for which the tool answered
+    returned: pa.Array  # the ids of the samples that the load looks at, and for which the tool answered
     disputed: pa.Table  # DISPUTED
+    labels: int  # of these samples
 
 
 class _Sides(NamedTuple):
     """Tasks that are merged at once."""
 
     tasks: Sequence[_Answered]
+    theirs: pa.Table  # REMOTE, of the samples that the load looks at
     base: pa.Table  # BASELINE
     ours: pa.Table  # OURS
     absent: pa.Array  # the ids of the labels of ``base`` that are not in ``ours``
@@ -80,8 +83,9 @@ def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iter
             yield from coming[-1].sent()
 
     read = reading(answers, context.options, stores, context.run)
-    for downloaded in download_all(read, context.run, sent(), context.ahead):
-        coming[0].add(downloaded.answer)
+    # No variable keeps a task of which only the answer is needed.
+    for answer in map(attrgetter("answer"), download_all(read, context.run, sent(), context.ahead)):
+        coming[0].add(answer)
         if coming[0].is_done:
             yield coming.popleft().finish()
 
@@ -93,10 +97,12 @@ class _JobPlanner:
         self._stores, self._context, self._is_file, self._job = stores, context, is_file, job
         self._tally = Tally()
         self._streams = StreamWriter(context.folder, STREAMS, str(job.number))
-        self._base = self._read_baseline()
+        self._base = BASELINE.empty_table()  # of the tasks that were asked for
+        self._labels_sent: list[int] = []  # of each of them
         self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
         self._answers = 0
         self._waiting: list[_Answered] = []  # to be merged
+        self._theirs: list[pa.Table] = []  # REMOTE, of each of them
         run, destinations = context.run, context.destinations
         self._single = destination.single_label_fields(run.schema, destinations)
         names = TaskNames({task.name: task.sample_ids for task in job.tasks})
@@ -110,35 +116,32 @@ class _JobPlanner:
         return self._answers == len(self._job.tasks)
 
     def sent(self) -> Iterator[Sent]:
-        """The tasks, with the labels that were sent."""
-        sent, _ = destination.split_baseline(self._base)
-        for task, (start, end) in zip(self._job.tasks, self._ranges(sent), strict=True):
-            yield Sent(task.number, task.name, task.state, sent.slice(start, end - start))
+        """The tasks, with the labels that were sent. The first one is asked for while the job before is merged; the baseline of
+        the others is read after that, so that memory holds that of one job.
+        """
+        for tasks in filter(None, (self._job.tasks[:1], self._job.tasks[1:])):
+            rows = self._read_baseline(tasks)
+            self._base = pa.concat_tables([self._base, rows])
+            sent, _ = destination.split_baseline(rows)
+            for task, (start, end) in zip(tasks, _ranges(sent, tasks), strict=True):
+                yield Sent(task.number, task.name, task.state, sent.slice(start, end - start))
 
-    def _ranges(self, rows: pa.Table) -> list[tuple[int, int]]:
-        """The first row and the end of those of each task, from rows in the order of the tasks."""
-        return task_ranges(self._numbers_of(rows), len(self._job.tasks))
-
-    def _read_baseline(self) -> pa.Table:
-        """The baseline as it stands now (``BASELINE``), in the order of the tasks."""
+    def _read_baseline(self, tasks: Sequence[TaskToPlan]) -> pa.Table:
+        """The baseline of some tasks as it stands now (``BASELINE``), in their order."""
         run = self._context.run
-        rows = self._stores.baseline.rows_at(self._job.base).combine_chunks()
-        rows, _ = in_task_order(rows, self._numbers_of(rows))
+        rows = self._stores.baseline.rows_at(self._job.base.of([task.number for task in tasks])).combine_chunks()
+        rows, _ = in_task_order(rows, _numbers_of(rows, tasks))
         newest, sent = newest_and_sent(rows, run.sends)
         self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
-        self._labels_sent = [end - start for start, end in self._ranges(sent)]
+        self._labels_sent += [end - start for start, end in _ranges(sent, tasks)]
         return newest
-
-    def _numbers_of(self, rows: pa.Table) -> Ints:
-        """The position of the task of each row, among those of the job; -1 for others."""
-        return ByTask([], [task.name for task in self._job.tasks]).numbers_of_names(as_array(rows["task"]))
 
     def add(self, answer: Read | Gone) -> None:
         """Take the tool's answer for the next task. If far more came back than was sent, some are merged before the others."""
         if answered := self._answered(self._answers, answer):
             self._waiting.append(answered)
         self._answers += 1
-        if 4 * sum(task.theirs.num_rows for task in self._waiting) >= 5 * self._context.labels_at_once:
+        if 4 * sum(task.labels for task in self._waiting) >= 5 * self._context.labels_at_once:
             self._merge_waiting()
 
     def finish(self) -> Planned:
@@ -147,8 +150,7 @@ class _JobPlanner:
         return Planned([task.number for task in self._job.tasks], self._tally, self._streams.finish())
 
     def _merge_waiting(self) -> None:
-        tasks, self._waiting = self._waiting, []
-        for sides in self._at_once(tasks) if tasks else ():
+        for sides in self._at_once() if self._waiting else ():
             self._merge(*sides)
 
     def _answered(self, at: int, answer: Read | Gone) -> _Answered | None:
@@ -196,7 +198,8 @@ class _JobPlanner:
         self._drop(task, answer.labels, not_answered, "the tool did not answer for its sample")
         theirs = filter_rows(answer.labels, pa.array(known & _at(returned, number)))
         answered = sample_ids if returned.all() else sample_ids.filter(pa.array(returned))
-        return _Answered(task, theirs, answered, disputed)
+        self._theirs.append(theirs)
+        return _Answered(task, answered, disputed, theirs.num_rows)
 
     def _drop(self, task: TaskToPlan, theirs: pa.Table, where: Bools, reason: str) -> None:
         """Add a finding for each label that is left out."""
@@ -204,31 +207,36 @@ class _JobPlanner:
             self._streams.add("dropped", findings.of(findings.by_remote_id(theirs), where, "existence", reason))
             self._tally.not_taken.append(task.name)
 
-    def _at_once(self, tasks: Sequence[_Answered]) -> Iterator[_Sides]:
-        """The tasks that can be merged at once, with their baseline and their labels in the dataset: all, unless two of them have
-        one label, as after it was moved to a sample that was sent later; or the tool's ids have to be found for labels of files,
-        which is done by task.
+    def _at_once(self) -> Iterator[_Sides]:
+        """The waiting tasks that can be merged at once, with the labels of all sides: all, unless two of them have one label, as
+        after it was moved to a sample that was sent later; or the tool's ids have to be found for labels of files, which is done by
+        task.
         """
-        base, ours = self._base, self._stores.labels.rows_at(self._job.ours).combine_chunks()
+        tasks, theirs = self._waiting, pa.concat_tables(self._theirs).combine_chunks()
+        self._waiting, self._theirs = [], []
+        self._base = base = self._base.combine_chunks()
+        ours = self._stores.labels.rows_at(self._job.ours).combine_chunks()
         if len(tasks) < len(self._job.tasks):
             names = pa.array([answered.task.name for answered in tasks])
             base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
         if not file_labels(base).any():
             found = look_up(base, ours, ["label_id"])
             if found.unique:
-                yield _Sides(tasks, base, ours, _absent(base, found.at))
+                yield _Sides(tasks, theirs, base, ours, _absent(base, found.at))
                 return
-        for answered in tasks:
+        for answered, end in zip(tasks, accumulate(task.labels for task in tasks), strict=True):
             mine = base.filter(pc.equal(base["task"], answered.task.name)).combine_chunks()
             its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)
             here = ours.filter(its_own).combine_chunks()
-            yield _Sides([answered], mine, here, _absent(mine, look_up(mine, here, ["label_id"]).at))
+            its_labels = theirs.slice(end - answered.labels, answered.labels)
+            yield _Sides([answered], its_labels, mine, here, _absent(mine, look_up(mine, here, ["label_id"]).at))
 
-    def _merge(self, tasks: Sequence[_Answered], base: pa.Table, ours: pa.Table, absent: pa.Array) -> None:
+    def _merge(
+        self, tasks: Sequence[_Answered], theirs: pa.Table, base: pa.Table, ours: pa.Table, absent: pa.Array
+    ) -> None:
         """Plan tasks no two of which have one label; see ``_Sides``."""
         context, run = self._context, self._context.run
         sent, copies = destination.split_baseline(base)
-        theirs = pa.concat_tables(answered.theirs for answered in tasks).combine_chunks()
         returned = pa.concat_arrays([task.returned for task in tasks])
         if context.destinations:
             self._streams.add("answered", pa.table([returned], schema=SAMPLE_IDS))
@@ -339,6 +347,16 @@ class _JobPlanner:
             return ours
         moved = self._stores.labels.get_by_ids(absent, self._context.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
+
+
+def _ranges(rows: pa.Table, tasks: Sequence[TaskToPlan]) -> list[tuple[int, int]]:
+    """The first row and the end of those of each task, from rows in the order of the tasks."""
+    return task_ranges(_numbers_of(rows, tasks), len(tasks))
+
+
+def _numbers_of(rows: pa.Table, tasks: Sequence[TaskToPlan]) -> Ints:
+    """The position of the task of each row among some tasks; -1 for others."""
+    return ByTask([], [task.name for task in tasks]).numbers_of_names(as_array(rows["task"]))
 
 
 def _absent(base: pa.Table, at: Ints) -> pa.Array:

@@ -102,10 +102,15 @@ def write_labels(
         version: of ``labels``, on which it was planned.
         user_columns_version: the version from which labels that an undo restores get the users' own columns.
     """
-    keys = replaced_keys(parts)
-    edited = stores.labels.rewrite(version, keys, rows_of(parts, "writes", "edit", LABELS))
+    replaced = rows_of(parts, "replaced", "edit", ROW_KEYS)
+    edited = stores.labels.rewrite(version, replaced, rows_of(parts, "writes", "edit", LABELS))
     added = stores.labels.write(rows_of(parts, "writes", "add", LABELS), user_columns_version)
-    return Written(to_texts(edited), to_texts(added), keys["_rowaddr"].to_numpy())
+    return Written(to_texts(edited), to_texts(added), _replaced_addresses(parts))
+
+
+def _replaced_addresses(parts: Sequence[Part]) -> npt.NDArray[np.uint64]:
+    found = [batch.filter(pc.not_equal(batch["action"], "add"))["_rowaddr"] for batch in batches(parts, "replaced")]
+    return np.concatenate([np.zeros(0, np.uint64), *(addresses.to_numpy() for addresses in found)])
 
 
 def replaced_keys(parts: Sequence[Part]) -> pa.Table:

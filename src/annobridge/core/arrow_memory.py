@@ -1,4 +1,4 @@
-"""Which allocator Arrow takes its memory from."""
+"""Which allocator Arrow takes its memory from, and when that gives it back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
+
+
+def give_back() -> None:
+    """Give memory that is free back to the system. The allocator keeps it in pieces, and what comes next may fit into none."""
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager

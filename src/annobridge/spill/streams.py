@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from .temporary import Spilled
 
+_ROWS_PER_BATCH = 16_384  # a reader holds one batch
+
 
 class Folder(Protocol):
     """Where files of rows are kept.
@@ -101,7 +103,7 @@ class StreamWriter:
         if stream not in self._writers:
             sink = self._folder.sink(self._file(stream))
             self._writers[stream] = sink, pa.ipc.new_stream(sink, schema)
-        self._writers[stream][1].write_table(rows)
+        self._writers[stream][1].write_table(rows, _ROWS_PER_BATCH)
 
     def finish(self) -> Part:
         """End the writing; nothing can be added afterwards."""

@@ -233,7 +233,7 @@ def deletions(table: lance.LanceDataset, rows: RowSet) -> tuple[Fragments, list[
     for number, offsets in rows:
         fragment: Any = table.get_fragment(number)
         with translate_errors(place, name.removesuffix(".lance"), "written"):
-            left = fragment.delete_rows(offsets.tolist())
+            left = fragment.delete_rows(offsets)
         if left is None:
             removed.append(number)
         else:

@@ -23,6 +23,7 @@ from lance.commit import CommitConflictError
 from lance.fragment import RowIdSequence
 
 from ..core import ids
+from ..core.arrays import as_array
 from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan, StoreError
 from .by_task import ByTask
@@ -209,7 +210,7 @@ class Labels:
             StalePlan: one of ``rows`` was changed or deleted since ``version``, or a new id is in use. Nothing is written.
         """
         rows = ROW_KEYS.empty_table() if rows is None else rows
-        new = [*self.rewrite(version, rows, edited), *added]
+        new = [*self.rewrite(version, rows.to_batches(), edited), *added]
         return self.commit_written(
             version, RowSet(rows["_rowaddr"].to_numpy()), new, lambda: rows, token=token, new_ids=new_ids,
             is_only_writer=is_only_writer,
@@ -269,29 +270,29 @@ class Labels:
             is_only_writer()  # again, after the fence: it raises if the load was taken for dead before
         return latest
 
-    def rewrite(self, version: int, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
-        """Write the new values of the first of ``rows``, with their row ids and the values of the users' columns. The arguments
-        are those of ``commit``.
+    def rewrite(self, version: int, rows: Iterable[pa.RecordBatch], edited: Iterable[pa.RecordBatch]) -> Fragments:
+        """Write new values of labels (``LABELS``), with their row ids and the values of the users' columns.
+
+        ``rows`` are those of ``version`` that they replace, as ``ROW_KEYS``, in the same order. Others may follow.
         """
         table = self._planned(version)
         own = user_columns(table)
         schema = pa.schema([*LABELS, *own])
-        done = 0
+        replaced, row_ids = _Rows(rows), [np.zeros(0, np.uint64)]
 
         def whole() -> Iterator[pa.RecordBatch]:
-            nonlocal done
             for batch in edited:
-                some = rows.slice(done, batch.num_rows)
+                some = replaced.take(batch.num_rows)
                 if not pa.chunked_array([batch["label_id"]]).equals(some["label_id"]):
                     raise ValueError("edited labels are not in the order of the rows that they replace")
-                done += batch.num_rows
-                yield _joined(batch, _user_values(table, own, "_rowid", some["_rowid"].combine_chunks()), schema)
+                row_ids.append(some["_rowid"].to_numpy())
+                yield _joined(batch, _user_values(table, own, "_rowid", as_array(some["_rowid"])), schema)
 
         fragments = self._commits.write_fragments(whole(), table, schema)
-        at = 0
+        of_rows, at = np.concatenate(row_ids), 0
         for fragment in fragments:
-            row_ids = rows["_rowid"].slice(at, fragment.physical_rows).to_pylist()
-            fragment.row_id_meta = RowIdSequence(row_ids).to_inline_metadata()
+            of_fragment = of_rows[at : at + fragment.physical_rows]
+            fragment.row_id_meta = RowIdSequence(of_fragment).to_inline_metadata()
             at += fragment.physical_rows
         return fragments
 
@@ -345,6 +346,20 @@ class Labels:
     def made_by_another(self, version: int, token: str) -> bool:
         """Whether a version was made by another commit than the one with this token; ``False`` if it was cleaned up."""
         return self._commits.token_of(version) not in (token, None)
+
+
+class _Rows:
+    """``ROW_KEYS`` of a stream, as many at a time as are asked for."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches, self._left = iter(batches), ROW_KEYS.empty_table()
+
+    def take(self, count: int) -> pa.Table:
+        """The next rows; fewer at the end."""
+        while self._left.num_rows < count and (batch := next(self._batches, None)) is not None:
+            self._left = pa.concat_tables([self._left, pa.Table.from_batches([batch])])
+        some, self._left = self._left.slice(0, count), self._left.slice(count)
+        return some
 
 
 def sort_by_insertion(rows: pa.Table) -> pa.Table:

@@ -34,7 +34,7 @@ SCAN: dict[str, Any] = {
     "batch_size": 16_384,
     "batch_readahead": 2,
     "fragment_readahead": 1,
-    "io_buffer_size": 32 << 20,
+    "io_buffer_size": 4 << 20,
 }
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column

@@ -25,7 +25,7 @@ _SCAN_COST, _ROW_COST, _LOOKUP_COST = (
     6.0,
 )  # microseconds: of a scan, of each row in it, of each row looked up
 _LOOKUPS = 20_000  # rows that are looked up at once
-_ROWS_AT_ONCE = 1 << 17  # per batch; large, as all rows of a job are held in memory anyway
+_ROWS_AT_ONCE = 1 << 14  # per batch; large, as all rows of a job are held in memory anyway
 _TASK, _FRAGMENT, _POSITION, _OFFSET, _LENGTH = range(5)
 
 
@@ -37,6 +37,10 @@ class Places(NamedTuple):
     # Runs of rows that follow each other: task, fragment, position among the rows of the fragment that are not deleted, offset
     # among all of its rows, length. Shape (runs, 5).
     runs: npt.NDArray[np.int64]
+
+    def of(self, tasks: Sequence[int]) -> Places:
+        """Those of some of the tasks."""
+        return self._replace(runs=self.runs[np.isin(self.runs[:, _TASK], tasks)])
 
 
 class TaskRows:
