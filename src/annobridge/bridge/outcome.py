@@ -148,7 +148,7 @@ class Tally:
     failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
     stale: int = 0  # changes that were decided about, and looked different then
     disputed: int = 0  # changes that nobody decided about, and that the annotators do not agree about
-    agreed: Counter[str] = field(default_factory=Counter)  # of ``core.agreement.consensus.sentences``
+    agreed: Counter[str] = field(default_factory=Counter)  # of ``core.agreement.agreed.sentences``
     annotators: Counter[str] = field(default_factory=Counter)  # tasks that each annotator answered
     problems: list[str] = field(default_factory=list)  # of decisions that cannot be carried out
     seen: list[pa.Array] = field(default_factory=list)  # the ids of the changes, where anything is decided

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.checked import CheckedBackend
-from ..core.agreement.consensus import sentences
+from ..core.agreement.agreed import sentences
 from ..core.labels import SINGLE
 from ..core.merge import destination
 from ..display.progress import Progress

@@ -33,7 +33,7 @@ class Read:
     Attributes:
         download: its labels.
         disputed: changes that are left for a decision (``DISPUTED``).
-        counts: of ``core.agreement.consensus.sentences``.
+        counts: of ``core.agreement.agreed.sentences``.
         annotators: whose answers there are.
     """
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..agreement.rates import of_pairs
+from ..core.agreement.agreed import Agreed
 from ..core.agreement.compare import compare
-from ..core.agreement.consensus import Agreed
 from ..core.agreement.given import Given
 from ..core.arrays import row_keys
 from ..core.labels import REMOTE, SAMPLES, TOOL_KEY, conform

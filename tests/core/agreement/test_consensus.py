@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from annobridge import Consensus
 from annobridge.core import attributes
-from annobridge.core.agreement.consensus import Agreed, agree
+from annobridge.core.agreement.agreed import Agreed, sentences
+from annobridge.core.agreement.consensus import agree
 from annobridge.core.agreement.given import Given
 from annobridge.core.arrays import as_array, first_rows, row_keys, set_columns
 from annobridge.core.compare import equal_rows
@@ -119,6 +120,21 @@ class TestVotes:
         assert {a["name"]: a["value"] for a in row["attributes"]} == {"colour": '"blue"', "parked": "true"}
         assert row["confidence"] == 0.75
         assert row["annotator"] == "alice, bob, carol, dave"
+
+    def test_ties_about_attributes_are_counted(self) -> None:
+        answers = [
+            answer("alice", box(0.1, 0.1, label="car", attributes={"colour": "red", "doors": 4, "parked": True})),
+            answer("bob", box(0.1, 0.1, label="car", attributes={"colour": "blue", "parked": True})),
+        ]
+        found = consensus(*answers)
+        values = {a["name"]: a["value"] for a in found.labels["attributes"].to_pylist()[0]}
+        assert (values, found.counts["attributes"]) == ({"colour": '"blue"', "doors": "4", "parked": "true"}, 2)
+        assert sentences(found.counts) == [
+            "2 attributes have another value, or none, in as many answers; the first value by the alphabet was taken."
+        ]
+        found = consensus(*answers, base=remote(box(0.1, 0.1, label="car", attributes={"colour": "red"})))
+        values = {a["name"]: a["value"] for a in found.labels["attributes"].to_pylist()[0]}
+        assert (values, found.counts["attributes"]) == ({"colour": '"red"', "parked": "true"}, 0)
 
     def test_weights_decide(self) -> None:
         answers = [answer(n, box(0.1, 0.1, label=c)) for n, c in zip(NAMES, ("car", "bus", "bus"), strict=False)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,44 +14,59 @@ from .shapes import Members
 from .votes import vote
 
 
-def voted_attributes(labels: pa.Table, members: Members, voters: Bools, preferred: pa.Array) -> pa.Array:
-    """The column ``attributes`` of each group: of each attribute the value that most of the voters have, or none, if most lack it.
+class AttributeVotes(NamedTuple):
+    """What each group says.
+
+    Attributes:
+        column: ``attributes``: of each the value that most have, or none, if most lack it.
+        ties: how many attributes have another value that as many have.
+    """
+
+    column: pa.Array
+    ties: Ints
+
+
+def voted_attributes(
+    labels: pa.Table, members: Members, voters: Bools, sent: pa.Array, is_sent: Bools
+) -> AttributeVotes:
+    """The attributes of each group. In a tie, the first value by the alphabet counts, and any value before none.
 
     Args:
         labels: ``LABELS``.
         members: the labels of each group.
         voters: which of the members count.
-        preferred: the attributes that win where as many have another value, of each group.
+        sent: the attributes that win where as many have another value, of each group.
+        is_sent: which groups have such.
     """
     count = len(members.medoids)
-    names = sorted(attributes.names(as_array(labels["attributes"])) | attributes.names(preferred))
+    names = sorted(attributes.names(as_array(labels["attributes"])) | attributes.names(sent))
     if not names:
-        return preferred
+        return AttributeVotes(sent, np.zeros(count, np.int64))
     members = Members(members.rows[voters], members.groups[voters], members.weights[voters], members.medoids)
     rows = as_array(labels["attributes"]).take(pa.array(members.rows))
-    all_rows, parts = [], []
+    all_rows, parts, ties = [], [], np.zeros(count, np.int64)
     for name in names:
-        sides = [attributes.column(side, name) for side in (rows, preferred)]
+        sides = [attributes.column(side, name) for side in (rows, sent)]
         both = pa.concat_arrays(sides)
         codes = _codes(both)
         given, wanted = np.split(codes, [len(members.rows)])
-        value = vote(members.groups, given, members.weights, count, wanted).value
+        votes = vote(members.groups, given, members.weights, count, np.where(is_sent, wanted, -1))
+        ties += votes.is_tie
         place = np.zeros(int(codes.max()) + 1, np.int64)
         place[codes[::-1]] = np.arange(len(codes))[::-1]
-        chosen = both.take(pa.array(place[value]))
+        chosen = both.take(pa.array(place[votes.value]))
         at = np.flatnonzero(not_null(chosen))
         all_rows.append(at)
         parts.append(chosen.take(pa.array(at)))
-    return attributes.build(np.concatenate(all_rows), pa.concat_arrays(parts), count)
+    return AttributeVotes(attributes.build(np.concatenate(all_rows), pa.concat_arrays(parts), count), ties)
 
 
 def _codes(column: pa.StructArray) -> Ints:
-    """A number for each attribute, by type and value, in the order of their texts; null comes first."""
-    texts = pc.if_else(
-        column.is_valid(), pc.binary_join_element_wise(column.field("value"), column.field("type"), "\0"), ""
-    )
-    encoded = texts.dictionary_encode()
-    rank = np.empty(len(encoded.dictionary), np.int64)
-    rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
-    found: Ints = rank[encoded.indices.to_numpy()]
+    """A number for each attribute, by type and value, in the order of their texts; null comes last."""
+    texts = pc.binary_join_element_wise(column.field("value"), column.field("type"), "\0")
+    encoded = pc.if_else(column.is_valid(), texts, None).dictionary_encode()
+    last = len(encoded.dictionary)
+    rank = np.full(last + 1, last)
+    rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(last)
+    found: Ints = rank[encoded.indices.fill_null(last).to_numpy()]
     return found

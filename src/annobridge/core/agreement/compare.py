@@ -14,8 +14,9 @@ from .. import attributes
 from ..arrays import Bools, Ints, as_array, as_mask, index_of
 from ..best_pairs import best_pairs
 from ..similarity import Floats, sizes_of
+from .classes import class_codes
 from .clusters import clusters
-from .consensus import SAME_CLASS, class_codes
+from .consensus import SAME_CLASS
 from .given import Answered, Given, all_labels
 from .objects import Objects, objects_of
 from .similar import Pairs, similar_pairs
