@@ -110,6 +110,21 @@ def test_ground_truth_is_what_people_are_measured_against(people: tuple[Server, 
     assert (row["annotator"], row["labels"], row["correct"]) == (name_of(other), 2, 1)
 
 
+def test_images_without_the_star_are_no_truth_though_nothing_was_sent_for_them(
+    people: tuple[Server, Server], tmp_path: Path
+) -> None:
+    server, other = people
+    made = dataset(tmp_path, labels=[], count=3)
+    images = by_sample(server, annotate(server, made))
+    submit(server, images["s0"], ("bus", NEW), copied=False, ground_truth=True)
+    for name in ("s0", "s1"):
+        submit(other, images[name], ("bus", NEW), copied=False)
+    load(server, made, which="ground_truth", dest_field="truth")
+    made.load_annotations("run", annotator=name_of(other), dest_field="other", progress=False, **server.options())
+    (row,) = made.annotation_quality(["other"], truth="truth").annotators.to_pylist()
+    assert (row["labels"], row["correct"]) == (1, 1)
+
+
 def test_of_two_annotations_of_one_person_the_later_one_counts_and_it_is_told(
     people: tuple[Server, Server], made: Dataset
 ) -> None:

@@ -136,6 +136,29 @@ class TestVotes:
         values = {a["name"]: a["value"] for a in found.labels["attributes"].to_pylist()[0]}
         assert (values, found.counts["attributes"]) == ({"colour": '"red"', "parked": "true"}, 0)
 
+    def test_frames_of_a_track_that_lack_the_class_that_wins_keep_their_attributes(self) -> None:
+        def track(frames: int, label: str) -> list[dict[str, Any]]:
+            one = box(0.1, 0.1, label=label, attributes={"colour": "red"}, index=0)
+            return [one | {"frame_number": n, "remote_id": f"t{n}"} for n in range(1, frames + 1)]
+
+        other = box(0.6, 0.6, remote_id="other", attributes={"colour": "yellow"})
+        found = consensus(
+            answer("alice", *track(2, "car"), other), answer("bob", *track(2, "car"), other),
+            answer("carol", *track(3, "bus"), other), base=remote(*track(3, "car"), other), quorum=0.3,
+        )  # fmt: skip
+        rows = {row["remote_id"]: row for row in found.labels.to_pylist()}
+        assert [(rows[f"t{n}"]["label"], rows[f"t{n}"]["attributes"][0]["value"]) for n in (1, 2, 3)] == [
+            ("car", '"red"')
+        ] * 3
+
+    def test_all_decide_about_attributes_while_the_class_is_open(self) -> None:
+        given_by = {"alice": ("bus", "blue"), "bob": ("van", "green"), "carol": ("zep", "green")}
+        answers = [
+            answer(name, box(0.1, 0.1, label=label, attributes={"colour": colour}))
+            for name, (label, colour) in given_by.items()
+        ]
+        assert consensus(*answers).labels["attributes"].to_pylist()[0][0]["value"] == '"green"'
+
     def test_weights_decide(self) -> None:
         answers = [answer(n, box(0.1, 0.1, label=c)) for n, c in zip(NAMES, ("car", "bus", "bus"), strict=False)]
         assert consensus(*answers).labels["label"].to_pylist() == ["bus"]

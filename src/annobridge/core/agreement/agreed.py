@@ -110,9 +110,13 @@ class Outcome:
         return Agreed(rows, self._answered.samples, self._disputed(), counts)
 
     def _attributes(self, value: Ints) -> AttributeVotes:
-        """The attributes of all labels, by the vote of those who gave the class that each label gets."""
+        """The attributes of all labels, by the vote of those who gave the class that each label gets; of all who have it, where
+        there is no such class, or, in a frame of a track, nobody gave it.
+        """
         members = self._groups.members
         voters = self._codes.of_label[members.rows] == value[members.groups]
+        have_voters = np.bincount(members.groups, voters, len(value)) > 0
+        voters |= (~have_voters | self._votes.is_tie[self._groups.clusters])[members.groups]
         sent = as_array(take_rows(self._base, self._known.rows)["attributes"])
         return voted_attributes(self._labels, members, voters, sent, self._known.rows >= 0)
 
