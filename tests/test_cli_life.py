@@ -458,7 +458,7 @@ def test_ctrl_c_during_a_load_waits_for_it(
 ) -> None:
     from annobridge.bridge.results import AnnotationResults
 
-    load = AnnotationResults.load
+    load, handler = AnnotationResults.load, signal.getsignal(signal.SIGINT)
 
     def pressed(self: AnnotationResults, *given: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
@@ -473,7 +473,7 @@ def test_ctrl_c_during_a_load_waits_for_it(
     assert "Ending after this load" in result.stdout
     assert "Loaded: 0 added, 1 edited, 0 deleted." in result.stdout
     assert ab.load_dataset(uri).labels("objects", "label = 'person'").to_pylist()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_load_that_is_refused_is_told_and_the_watch_goes_on(uri: str, steps: list[Callable[[], object]]) -> None:

@@ -40,9 +40,7 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
     state, baseline = receipt.state, receipt.baseline
     people, layout, shapes, report = api.users(), Layout.from_state(state), Shapes(), ReadReport()
     has_labels = set(baseline["sample_id"].to_pylist())
-    is_choice = config.which != "latest" or bool(
-        config.only_annotators
-    )  # others' images are not answered, labels or none
+    only_some = config.which != "latest" or bool(config.only_annotators)  # the other images are not answered
     region_ids: dict[str, set[str]] = {}  # by sample that is answered for
     reviewed: list[Json] = []
     for task in tasks_of(api, receipt, labels=True):
@@ -51,7 +49,7 @@ def download(api: Api, config: LabelStudioConfig, receipt: Receipt) -> Download:
         done = state_of(task, state)
         by, time = (taken.annotator, taken.updated) if taken and done == ANNOTATED else (None, None)
         reviewed.append({"sample_id": sample, "reviewed": done == ANNOTATED, "state": done, "by": by, "time": time})
-        if results is None and (sample in has_labels or is_choice):
+        if results is None and (sample in has_labels or only_some):
             report.note("images have no annotation that counts; their labels stay as they are", sample in has_labels)
             continue
         codec.read(results or [], len(region_ids), f"task {task['id']}", shapes, report, by, time)

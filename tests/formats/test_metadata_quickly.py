@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.formats.metadata_cases import contents, folder, opened
 
@@ -114,6 +114,7 @@ ENTITY = st.fixed_dictionaries(
 HEADER = {"$pixano": "jsonl/2", "defaults": {"bbox": {"format": "xywh", "is_normalized": True}}}
 
 
+@example(found=[{"annotations": [{"kind": "bbox", "coords": None}]}], header=True)
 @given(found=st.lists(ENTITY, min_size=1, max_size=3), header=st.booleans())
 def test_entities_are_as_they_are_read_one_by_one(tmp_path: Path, found: list[Any], header: bool) -> None:
     line = {"views": {"image": "a.jpg"}, "entities": found}

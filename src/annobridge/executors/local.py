@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..exceptions import ExecutorError
-from .base import Cluster
+from .base import Cluster, Executor
 
 _IDLE = 60  # seconds after which a process that has nothing to do ends
 _ENVIRONMENT = {
@@ -20,6 +21,21 @@ _ENVIRONMENT = {
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Watched:
+    """An executor of Loky that notices when a process ends which it has just started. Loky looks for such only when it is woken
+    afterwards, so a call whose process was killed would be waited for without an end.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """See ``Executor``."""
+        future: Future[Any] = self._executor.submit(function, *arguments)
+        self._executor.submit(bool)  # wakes it
+        return future
 
 
 class LocalProcesses:
@@ -40,7 +56,7 @@ class LocalProcesses:
         count = workers or cores()
         executor = get_reusable_executor(count, timeout=_IDLE, env=_ENVIRONMENT)
         try:
-            yield Cluster(executor, 2 * count, "processes of this machine")
+            yield Cluster(_Watched(executor), 2 * count, "processes of this machine")
         except TerminatedWorkerError as error:
             raise ExecutorError(
                 "A worker process was ended by the system, perhaps for want of memory; use fewer workers."

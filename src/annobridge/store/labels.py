@@ -29,15 +29,15 @@ from ..exceptions import StalePlan, StoreError
 from .by_task import ByTask
 from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
 from .row_set import RowSet
+from .row_stream import RowStream
 from .tables import Database, in_list, quote
 from .task_index import filter_by_samples
 from .task_rows import Places, TaskRows, read
 
 _IDS_PER_CONDITION = 20_000
 LABELS_WITH_ROW_ID = LABELS.append(OURS.field("_rowid"))  # row ids give the order in which labels were added
-ROW_KEYS = pa.schema(
-    [OURS.field(name) for name in ("label_id", "rev", "_rowaddr", "_rowid")]
-)  # rows to replace or delete
+_KEYS = ("label_id", "rev", "_rowaddr", "_rowid")
+ROW_KEYS = pa.schema([OURS.field(name) for name in _KEYS])  # rows to replace or delete
 
 
 class Labels:
@@ -278,7 +278,7 @@ class Labels:
         table = self._planned(version)
         own = user_columns(table)
         schema = pa.schema([*LABELS, *own])
-        replaced, row_ids = _Rows(rows), [np.zeros(0, np.uint64)]
+        replaced, row_ids = RowStream(rows, ROW_KEYS), [np.zeros(0, np.uint64)]
 
         def whole() -> Iterator[pa.RecordBatch]:
             for batch in edited:
@@ -291,8 +291,7 @@ class Labels:
         fragments = self._commits.write_fragments(whole(), table, schema)
         of_rows, at = np.concatenate(row_ids), 0
         for fragment in fragments:
-            of_fragment = of_rows[at : at + fragment.physical_rows]
-            fragment.row_id_meta = RowIdSequence(of_fragment).to_inline_metadata()
+            fragment.row_id_meta = RowIdSequence(of_rows[at : at + fragment.physical_rows]).to_inline_metadata()
             at += fragment.physical_rows
         return fragments
 
@@ -346,20 +345,6 @@ class Labels:
     def made_by_another(self, version: int, token: str) -> bool:
         """Whether a version was made by another commit than the one with this token; ``False`` if it was cleaned up."""
         return self._commits.token_of(version) not in (token, None)
-
-
-class _Rows:
-    """``ROW_KEYS`` of a stream, as many at a time as are asked for."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches, self._left = iter(batches), ROW_KEYS.empty_table()
-
-    def take(self, count: int) -> pa.Table:
-        """The next rows; fewer at the end."""
-        while self._left.num_rows < count and (batch := next(self._batches, None)) is not None:
-            self._left = pa.concat_tables([self._left, pa.Table.from_batches([batch])])
-        some, self._left = self._left.slice(0, count), self._left.slice(count)
-        return some
 
 
 def sort_by_insertion(rows: pa.Table) -> pa.Table:

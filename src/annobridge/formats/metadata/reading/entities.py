@@ -197,7 +197,9 @@ class Entities:
         if confidence is not None and not _is_number(confidence):
             fail(where, f"has a box of the confidence {confidence!r}; give a number from 0 to 1.")
         confidence = None if confidence is None or confidence < 0 else float(confidence)  # Pixano writes -1 for none
-        return {"box": payload.get("coords"), "unit": unit, "confidence": confidence}
+        if payload.get("coords") is None:
+            fail(where, "has the box None; a box is four numbers, [x, y, width, height].")
+        return {"box": payload["coords"], "unit": unit, "confidence": confidence}
 
     def notes(self) -> list[str]:
         """What was left out, a sentence each."""
