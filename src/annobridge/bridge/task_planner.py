@@ -58,16 +58,16 @@ class _Answered(NamedTuple):
     """A task for which the tool answered."""
 
     task: TaskToPlan
-    returned: pa.Array  # the ids of the samples that the load looks at, and for which the tool answered
+    theirs: pa.Table  # REMOTE, of the samples that the load looks at
+    returned: pa.Array  # the ids of those of them for which the tool answered
     disputed: pa.Table  # DISPUTED
-    labels: int  # of these samples
 
 
 class _Sides(NamedTuple):
     """Tasks that are merged at once."""
 
     tasks: Sequence[_Answered]
-    theirs: pa.Table  # REMOTE, of the samples that the load looks at
+    theirs: pa.Table  # REMOTE, of all of them
     base: pa.Table  # BASELINE
     ours: pa.Table  # OURS
     absent: pa.Array  # the ids of the labels of ``base`` that are not in ``ours``
@@ -102,7 +102,6 @@ class _JobPlanner:
         self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
         self._answers = 0
         self._waiting: list[_Answered] = []  # to be merged
-        self._theirs: list[pa.Table] = []  # REMOTE, of each of them
         run, destinations = context.run, context.destinations
         self._single = destination.single_label_fields(run.schema, destinations)
         names = TaskNames({task.name: task.sample_ids for task in job.tasks})
@@ -141,7 +140,7 @@ class _JobPlanner:
         if answered := self._answered(self._answers, answer):
             self._waiting.append(answered)
         self._answers += 1
-        if 4 * sum(task.labels for task in self._waiting) >= 5 * self._context.labels_at_once:
+        if 4 * sum(task.theirs.num_rows for task in self._waiting) >= 5 * self._context.labels_at_once:
             self._merge_waiting()
 
     def finish(self) -> Planned:
@@ -198,8 +197,7 @@ class _JobPlanner:
         self._drop(task, answer.labels, not_answered, "the tool did not answer for its sample")
         theirs = filter_rows(answer.labels, pa.array(known & _at(returned, number)))
         answered = sample_ids if returned.all() else sample_ids.filter(pa.array(returned))
-        self._theirs.append(theirs)
-        return _Answered(task, answered, disputed, theirs.num_rows)
+        return _Answered(task, theirs, answered, disputed)
 
     def _drop(self, task: TaskToPlan, theirs: pa.Table, where: Bools, reason: str) -> None:
         """Add a finding for each label that is left out."""
@@ -212,8 +210,8 @@ class _JobPlanner:
         after it was moved to a sample that was sent later; or the tool's ids have to be found for labels of files, which is done by
         task.
         """
-        tasks, theirs = self._waiting, pa.concat_tables(self._theirs).combine_chunks()
-        self._waiting, self._theirs = [], []
+        tasks, theirs = _joined(self._waiting)
+        self._waiting = []
         self._base = base = self._base.combine_chunks()
         ours = self._stores.labels.rows_at(self._job.ours).combine_chunks()
         if len(tasks) < len(self._job.tasks):
@@ -224,12 +222,11 @@ class _JobPlanner:
             if found.unique:
                 yield _Sides(tasks, theirs, base, ours, _absent(base, found.at))
                 return
-        for answered, end in zip(tasks, accumulate(task.labels for task in tasks), strict=True):
+        for answered in tasks:
             mine = base.filter(pc.equal(base["task"], answered.task.name)).combine_chunks()
             its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)
             here = ours.filter(its_own).combine_chunks()
-            its_labels = theirs.slice(end - answered.labels, answered.labels)
-            yield _Sides([answered], its_labels, mine, here, _absent(mine, look_up(mine, here, ["label_id"]).at))
+            yield _Sides([answered], answered.theirs, mine, here, _absent(mine, look_up(mine, here, ["label_id"]).at))
 
     def _merge(
         self, tasks: Sequence[_Answered], theirs: pa.Table, base: pa.Table, ours: pa.Table, absent: pa.Array
@@ -347,6 +344,16 @@ class _JobPlanner:
             return ours
         moved = self._stores.labels.get_by_ids(absent, self._context.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
+
+
+def _joined(tasks: Sequence[_Answered]) -> tuple[list[_Answered], pa.Table]:
+    """Tasks whose labels are parts of one table, and that table."""
+    theirs = pa.concat_tables(task.theirs for task in tasks).combine_chunks()
+    ends = accumulate(task.theirs.num_rows for task in tasks)
+    parts = (
+        theirs.slice(end - task.theirs.num_rows, task.theirs.num_rows) for task, end in zip(tasks, ends, strict=True)
+    )
+    return [task._replace(theirs=part) for task, part in zip(tasks, parts, strict=True)], theirs
 
 
 def _ranges(rows: pa.Table, tasks: Sequence[TaskToPlan]) -> list[tuple[int, int]]:

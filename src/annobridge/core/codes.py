@@ -36,6 +36,21 @@ def row_codes(tables: Sequence[pa.Table], columns: Sequence[str]) -> list[Ints]:
     return np.split(codes, np.cumsum([table.num_rows for table in tables])[:-1])
 
 
+def ordered_codes(texts: pa.Array) -> tuple[Ints, pa.Array]:
+    """A number for each text, in the order of the texts, null last; and the distinct texts in that order.
+
+    >>> codes, distinct = ordered_codes(pa.array(["b", None, "a", "b"]))
+    >>> codes.tolist(), distinct.to_pylist()
+    ([1, 2, 0, 1], ['a', 'b'])
+    """
+    encoded = texts.dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary)
+    rank = np.full(len(order) + 1, len(order))
+    rank[order.to_numpy()] = np.arange(len(order))
+    codes: Ints = rank[encoded.indices.fill_null(len(order)).to_numpy()]
+    return codes, encoded.dictionary.take(order)
+
+
 def first_with(codes: npt.NDArray[Any], within: npt.NDArray[Any]) -> Ints:
     """The first row of ``within`` that has each code; -1 where none does.
 

@@ -17,10 +17,10 @@ from ..review.values import EXISTENCE
 from .attribute_votes import AttributeVotes, voted_attributes
 from .classes import Classes, with_classes
 from .given import Answered
-from .groups import ROUNDING, Groups, Quorum
+from .groups import Groups, Quorum
 from .known import Known, track_numbers
 from .similar import OF_IMAGES
-from .votes import Votes
+from .votes import ROUNDING, Votes
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from .. import attributes
 from ..arrays import Bools, Ints, as_array, not_null
+from ..codes import ordered_codes
 from .shapes import Members
 from .votes import vote
 
@@ -64,9 +65,4 @@ def voted_attributes(
 def _codes(column: pa.StructArray) -> Ints:
     """A number for each attribute, by type and value, in the order of their texts; null comes last."""
     texts = pc.binary_join_element_wise(column.field("value"), column.field("type"), "\0")
-    encoded = pc.if_else(column.is_valid(), texts, None).dictionary_encode()
-    last = len(encoded.dictionary)
-    rank = np.full(last + 1, last)
-    rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(last)
-    found: Ints = rank[encoded.indices.fill_null(last).to_numpy()]
-    return found
+    return ordered_codes(pc.if_else(column.is_valid(), texts, None))[0]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Ints, as_array, set_columns
+from ..codes import ordered_codes
 from ..similarity import Floats
 from .groups import Groups
 from .objects import Objects
@@ -21,7 +22,7 @@ class Classes(NamedTuple):
     Attributes:
         of_label: of each label.
         of_base: of each label of the baseline.
-        texts: what the numbers stand for.
+        texts: the classes and values, in the order of their numbers.
     """
 
     of_label: Ints
@@ -51,9 +52,5 @@ def with_classes(merged: pa.Table, codes: Classes, found: Ints) -> pa.Table:
 def class_codes(*tables: pa.Table) -> tuple[Any, ...]:
     """The number of the class, or of the value, of each label of some tables, in the order of the texts; and the texts."""
     columns = [pc.coalesce(as_array(table["label"]), as_array(table["value"]), "") for table in tables]
-    encoded = pa.concat_arrays(columns).dictionary_encode()
-    order = pc.array_sort_indices(encoded.dictionary)
-    rank = np.empty(len(order), np.int64)
-    rank[order.to_numpy()] = np.arange(len(order))
-    codes = rank[encoded.indices.to_numpy()]
-    return (*np.split(codes, np.cumsum([len(column) for column in columns])[:-1]), encoded.dictionary.take(order))
+    codes, texts = ordered_codes(pa.concat_arrays(columns))
+    return (*np.split(codes, np.cumsum([len(column) for column in columns])[:-1]), texts)

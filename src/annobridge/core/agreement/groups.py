@@ -13,8 +13,7 @@ from .given import Answered
 from .objects import Objects
 from .shapes import Members
 from .similar import Pairs
-
-ROUNDING = 1e-9  # weights that miss a share by less have it
+from .votes import ROUNDING
 
 
 class Groups(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import Bools, Ints
 from ..similarity import Floats
 
-_EQUAL = 1e-9  # weights that differ by less are equal
+ROUNDING = 1e-9  # weights that differ by less are equal
 
 
 class Votes(NamedTuple):
@@ -48,7 +48,7 @@ def vote(groups: Ints, values: Ints, weights: Floats, count: int, preferred: Int
     group, value = codes // size, codes % size
     most = np.zeros(count)
     np.maximum.at(most, group, sums)
-    is_best = sums >= most[group] - _EQUAL
+    is_best = sums >= most[group] - ROUNDING
     if preferred is not None:
         wanted = is_best & (value == preferred[group])
         has_wanted = np.zeros(count, bool)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,12 @@ def parse_boxes(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
     except (TypeError, OverflowError):
         pass
     wrong = next(n for n, box in enumerate(boxes) if not _is_box(box))
-    return fail(where(wrong), f"has the box {str(boxes[wrong])[:80]}; a box is four numbers, [x, y, width, height].")
+    return refuse_box(where(wrong), boxes[wrong])
+
+
+def refuse_box(where: str, box: Any) -> NoReturn:
+    """Raise ``InvalidSource`` for a box that is not four numbers."""
+    fail(where, f"has the box {str(box)[:80]}; a box is four numbers, [x, y, width, height].")
 
 
 def _is_box(box: Any) -> bool:

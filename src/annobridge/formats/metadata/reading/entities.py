@@ -198,7 +198,7 @@ class Entities:
             fail(where, f"has a box of the confidence {confidence!r}; give a number from 0 to 1.")
         confidence = None if confidence is None or confidence < 0 else float(confidence)  # Pixano writes -1 for none
         if payload.get("coords") is None:
-            fail(where, "has the box None; a box is four numbers, [x, y, width, height].")
+            boxes.refuse_box(where, None)
         return {"box": payload["coords"], "unit": unit, "confidence": confidence}
 
     def notes(self) -> list[str]:
