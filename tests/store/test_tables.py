@@ -207,3 +207,25 @@ def test_a_table_that_stays_open_is_never_out_of_date(tmp_path: Path) -> None:
     (tmp_path / "ds").rename(tmp_path / "gone")
     with pytest.raises(ab.StoreError, match="cannot be opened"):
         db.table("samples")
+
+
+def test_row_ids_are_not_those_of_a_table_that_was_replaced(tmp_path: Path) -> None:
+    """Both tables have as many versions and fragments, and their rows have other row ids."""
+    for name, edited in (("ds", "a"), ("other", "c")):
+        ds = ab.create_dataset(tmp_path / name)
+        ds.add_samples([ab.Sample("s.jpg", sample_id="s")])
+        ds.add_labels("f", [{"sample_id": "s", "label_id": i, "label": "x"} for i in "abc"])
+        ds.set_labels([{"label_id": edited, "label": "y"}])
+    uri = str(tmp_path / "ds")
+    db = Database.open(uri)
+    version = db.table("labels").version
+    before = addresses(db, version)
+    (tmp_path / "ds").rename(tmp_path / "replaced")
+    (tmp_path / "other").rename(tmp_path / "ds")
+    assert addresses(db, version) == addresses(db, None) == addresses(Database.open(uri), None) != before
+
+
+def addresses(db: Database, version: int | None) -> list[dict[str, Any]]:
+    """Id, address and row id of each label."""
+    batches = db.scan("labels", ["label_id"], version=version, address=True)
+    return sorted(pa.Table.from_batches(batches).to_pylist(), key=lambda row: row["label_id"])

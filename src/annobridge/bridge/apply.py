@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array
+from ..core.arrow_memory import give_back
 from ..core.labels import LABELS
 from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
@@ -75,6 +76,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         version = None
         try:
             stores.baseline.migrate()
+            give_back()
             written = write_outcome(stores, outcome)
             append_history(stores, written)
             if outcome.used.num_rows:
@@ -127,6 +129,7 @@ def commit(stores: Stores, streams: Streams, version: int, run: Run, load: Load,
     replaced = RowSet()
     for each in written:
         replaced.add(each.replaced)
+    give_back()
     return stores.labels.commit_written(
         version, replaced, label_fragments(written), keys=lambda: replaced_keys(streams.parts), token=load.token,
         new_ids=lambda: (rows["label_id"] for rows in rows_of(streams.parts, "writes", "add", LABELS)),

@@ -130,14 +130,17 @@ class PendingTasks:
 
         Raises ``Unsupported``, ``InvalidMedia`` or ``InvalidLabels`` with everything that is wrong.
         """
-        columns = ["sample_id", "media_type", "filepath"]
-        samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
-        if found := backend.check(self.run.schema, samples):
+        if found := backend.check(self.run.schema, self._all_samples()):
             raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
         with telling("Nothing was sent."):
             bad_labels = self._note(self._run(check_tasks, backend), backend, progress)
         if bad_labels:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
+
+    def _all_samples(self) -> pa.Table:
+        """The id, kind and file of each sample, which are in memory while the backend looks at them, and no longer."""
+        columns = ["sample_id", "media_type", "filepath"]
+        return pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
 
     def check_files(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
         """Raise ``InvalidMedia`` for files that cannot be sent, or are not of the size that the dataset has."""

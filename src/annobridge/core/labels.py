@@ -320,7 +320,8 @@ def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:
         if field.name in constants:
             columns.append(pa.repeat(pa.scalar(constants[field.name], field.type), table.num_rows))
         elif field.name in table.column_names:
-            columns.append(table[field.name].cast(field.type))
+            column = table[field.name]
+            columns.append(column if column.type == field.type else column.cast(field.type))
         else:
             columns.append(pa.nulls(table.num_rows, field.type))
     return pa.Table.from_arrays(columns, schema=schema)

@@ -35,7 +35,7 @@ from . import data_files
 from .errors import translate_errors
 from .refusals import is_missing
 from .row_set import RowSet
-from .tables import WRITE_CACHE, Database
+from .tables import FILE_ROWS, WRITE_CACHE, Database
 
 MAX_ATTEMPTS = 10
 TOKEN = "annobridge.token"  # noqa: S105 - a property of the commit
@@ -68,7 +68,7 @@ class Commits:
         with translate_errors(self._database.uri, self.name, "written"):
             self._require_files(table, change)
             try:
-                done = lance.LanceDataset.commit(table.uri, transaction, storage_options=self._database.storage_options)
+                done = lance.LanceDataset.commit(table, transaction, storage_options=self._database.storage_options)
             except CommitConflictError:
                 raise
             except OSError:
@@ -162,7 +162,7 @@ class Commits:
             with translate_errors(self._database.uri, self.name, "written"):
                 written: Fragments = lance.fragment.write_fragments(
                     pa.RecordBatchReader.from_batches(schema, rows()), table,
-                    storage_options=self._database.storage_options, data_cache_bytes=WRITE_CACHE,
+                    storage_options=self._database.storage_options, data_cache_bytes=WRITE_CACHE, max_rows_per_file=FILE_ROWS,
                 )  # fmt: skip
             return written
 

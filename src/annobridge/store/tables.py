@@ -38,7 +38,8 @@ SCAN: dict[str, Any] = {
 }
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
-_METADATA_CACHE = 32 << 20  # bytes, of an open table
+FILE_ROWS = 1 << 18  # of a data file: to read any of them, Lance decodes 24 bytes for each, and keeps them
+_METADATA_CACHE = 8 << 20  # bytes, of a table: those of one data file
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Database:
         self.uri = self.place = uri  # ``place`` is where a dataset that is being made will be in the end
         self.storage_options = storage_options
         self.attachment = attachment
-        self._open_tables: dict[str, tuple[_Identity, lance.LanceDataset]] = {}
+        self._sessions: dict[str, tuple[_Identity, Any]] = {}  # of Lance, by location
 
     @property
     def newest(self) -> Database:
@@ -208,9 +209,9 @@ class Database:
         attached = self.attachment if name == "samples" else None
         location = attached.location(self.uri) if attached is not None else f"{self.uri.rstrip('/')}/{name}.lance"
         try:
-            if version is not None:  # not by way of an open table, which may remember versions that were cleaned up
-                return lance.dataset(location, version=version, storage_options=self.storage_options)
-            return self._newest(location)
+            return lance.dataset(
+                location, version=version, storage_options=self.storage_options, session=self._session(location)
+            )
         except (ValueError, OSError) as e:
             if not is_missing(e):
                 raise unusable_table(e, self.uri, name, "opened") from harmless(e)
@@ -222,28 +223,21 @@ class Database:
                 raise
             raise unusable_table(e, self.uri, name, "opened") from harmless(e)
 
-    def _newest(self, location: str) -> lance.LanceDataset:
-        """The newest version of a table.
+    def _session(self, location: str) -> Any:
+        """What is kept in memory of the metadata of a table's files, so that it is not read each time that the table is opened.
 
-        Opening a table costs some fifteen times as much as asking an open one for its latest version, so tables on a
-        local disk stay open. The number of the version alone does not identify a table: a dataset that was overwritten
-        has a new table with the same numbers. Its folder differs, so that is compared too.
+        Lance takes two tables of one location for the same: if one was overwritten, its row ids may be taken for those of the
+        other. So each folder has a session of its own; and so has each opening of a table in an object store, which cannot be told
+        from one that replaced it.
         """
         identity = _identity(location)
-        kept = self._open_tables.get(location)
-        if identity is None or kept is None or kept[0] != identity:
-            table = lance.dataset(
-                location, storage_options=self.storage_options, metadata_cache_size_bytes=_METADATA_CACHE
-            )
-        else:
-            table = kept[1]
-            if (latest := table.latest_version) != table.version:
-                table = table.checkout_version(latest)
-        if identity is None:
-            return table
-        if kept is None or kept[1] is not table:
-            self._open_tables[location] = identity, table
-        return table.checkout_version(table.version)  # a copy, as writes move the object to the version that they make
+        kept = self._sessions.get(location)
+        if identity is not None and kept is not None and kept[0] == identity:
+            return kept[1]
+        session = lance.Session(metadata_cache_size_bytes=_METADATA_CACHE)  # type: ignore[attr-defined]
+        if identity is not None:
+            self._sessions[location] = identity, session
+        return session
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows, in one version."""
