@@ -106,8 +106,9 @@ def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path, 
     figures: dict[str, Any] = {"stage": stage, "mode": mode, "images": images, "per_image": per_image}
     uri = folder / f"{mode}-{images}"
     if stage == "build":
+        samples = _samples(uri, images)
         with measure.phase("build", figures):
-            build(uri, images, per_image)
+            _build(uri, samples, per_image)
     elif stage == "annotate":
         dataset = ab.load_dataset(uri)
         with measure.phase("annotate", figures):
@@ -127,18 +128,24 @@ def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path, 
 
 def build(uri: Path, images: int, per_image: int) -> None:
     """A dataset of images with ``per_image`` boxes each in the field ``ground_truth``. Their files are not needed."""
+    _build(uri, _samples(uri, images), per_image)
+
+
+def _samples(uri: Path, images: int) -> pa.Table:
+    ids = [f"{i:07d}" for i in range(images)]
+    return pa.table({"sample_id": ids, "filepath": [f"{uri.parent}/images/{i}.jpg" for i in ids]})
+
+
+def _build(uri: Path, samples: pa.Table, per_image: int) -> None:
     import annobridge as ab
 
-    start = thread_time()
-    ids = [f"{i:07d}" for i in range(images)]
-    samples = pa.table({"sample_id": ids, "filepath": [f"{uri.parent}/images/{i}.jpg" for i in ids]})
-    TOOL_SECONDS["rows"] += thread_time() - start
     dataset = ab.create_dataset(uri)
     dataset.add_samples(samples)
     schema = pa.schema({
         "sample_id": pa.string(), "label": pa.string(), "bounding_box": pa.list_(pa.float64(), 4),
     })  # fmt: skip
-    dataset.add_labels("ground_truth", pa.RecordBatchReader.from_batches(schema, _labels(schema, images, per_image)))
+    labels = _labels(schema, samples.num_rows, per_image)
+    dataset.add_labels("ground_truth", pa.RecordBatchReader.from_batches(schema, labels))
 
 
 def _labels(schema: pa.Schema, images: int, per_image: int) -> Iterator[pa.RecordBatch]:

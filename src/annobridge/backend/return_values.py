@@ -261,6 +261,8 @@ def _labels(given: object, what: str, required: Sequence[str]) -> pa.Table:
 
 
 def _column_faults(schema: pa.Schema, expected: pa.Schema) -> Iterator[str]:
+    if schema.equals(expected):
+        return
     if missing := [name for name in expected.names if name not in schema.names]:
         yield f"without {_columns(missing)}"
     if more := [name for name in schema.names if name not in expected.names]:

@@ -102,6 +102,7 @@ class _JobPlanner:
         self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
         self._answers = 0
         self._waiting: list[_Answered] = []  # to be merged
+        self._labels_waiting = 0
         run, destinations = context.run, context.destinations
         self._single = destination.single_label_fields(run.schema, destinations)
         names = TaskNames({task.name: task.sample_ids for task in job.tasks})
@@ -139,8 +140,9 @@ class _JobPlanner:
         """Take the tool's answer for the next task. If far more came back than was sent, some are merged before the others."""
         if answered := self._answered(self._answers, answer):
             self._waiting.append(answered)
+            self._labels_waiting += answered.theirs.num_rows
         self._answers += 1
-        if 4 * sum(task.theirs.num_rows for task in self._waiting) >= 5 * self._context.labels_at_once:
+        if 4 * self._labels_waiting >= 5 * self._context.labels_at_once:
             self._merge_waiting()
 
     def finish(self) -> Planned:
@@ -211,7 +213,7 @@ class _JobPlanner:
         task.
         """
         tasks, theirs = _joined(self._waiting)
-        self._waiting = []
+        self._waiting, self._labels_waiting = [], 0
         self._base = base = self._base.combine_chunks()
         ours = self._stores.labels.rows_at(self._job.ours).combine_chunks()
         if len(tasks) < len(self._job.tasks):
@@ -373,8 +375,9 @@ def _absent(base: pa.Table, at: Ints) -> pa.Array:
 
 def _of_samples(rows: pa.Table, sample_ids: pa.Array, which: Bools) -> pa.Table:
     """The rows of some of the samples."""
-    wanted = sample_ids.filter(pa.array(which))
-    return filter_rows(rows, pc.is_in(rows["sample_id"], value_set=wanted)) if rows.num_rows else rows
+    if not rows.num_rows:
+        return rows
+    return filter_rows(rows, pc.is_in(rows["sample_id"], value_set=sample_ids.filter(pa.array(which))))
 
 
 def _at(mask: Bools, rows: Ints) -> Bools:

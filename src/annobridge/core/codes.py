@@ -64,5 +64,6 @@ def first_with(codes: npt.NDArray[Any], within: npt.NDArray[Any]) -> Ints:
 def repeated_codes(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The codes that occur more than once, each once, ascending."""
     ordered = np.sort(codes)
-    found: npt.NDArray[Any] = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    again = ordered[1:] == ordered[:-1]
+    found: npt.NDArray[Any] = np.unique(ordered[1:][again]) if again.any() else ordered[:0]
     return found

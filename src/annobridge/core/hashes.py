@@ -31,7 +31,7 @@ def text_hashes(texts: pa.Array) -> Hashes:
     >>> bool(a == c), bool(a == b)
     (True, False)
     """
-    texts = texts.fill_null("")
+    texts = texts.fill_null("") if texts.null_count else texts
     count = len(texts)
     _, offsets, data = texts.buffers()
     if not count or data is None:

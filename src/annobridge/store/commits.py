@@ -129,15 +129,23 @@ class Commits:
                 continue
         raise self.contention_error()
 
-    def append(self, fragments: Sequence[lance.FragmentMetadata]) -> None:
-        """Commit new rows, from ``write_fragments``, as one version. Raises as ``commit``."""
-        for _ in range(MAX_ATTEMPTS):
+    def commit_newest(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
+        """Commit what ``prepare`` returns for the newest version of the table; returns the new version.
+
+        ``prepare`` may raise to refuse the commit. It is called again after a conflict.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
+            table = self.latest()
             try:
-                self.commit(self.latest(), lance.LanceOperation.Append(list(fragments)))
+                return self.commit(table, prepare(table))
             except CommitConflictError:
                 continue
-            return
         raise self.contention_error()
+
+    def append(self, fragments: Sequence[lance.FragmentMetadata]) -> None:
+        """Commit new rows, from ``write_fragments``, as one version. Raises as ``commit``."""
+        self.commit_newest(lambda _: lance.LanceOperation.Append(list(fragments)))
 
     def write_fragments(
         self, batches: Iterator[pa.RecordBatch], table: lance.LanceDataset, schema: pa.Schema

@@ -243,12 +243,8 @@ class Labels:
                 with self._commits.reading():
                     self._require_new(latest, version, new_ids())
                     rows, table = self._found_again(latest, version, keys()), latest
-            updated, removed = deletions(table, rows)
-            change = lance.LanceOperation.Update(
-                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=list(new), update_mode="rewrite_rows"
-            )  # fmt: skip
             try:
-                return self._commits.commit(table, change, token)
+                return self._commits.commit(table, _change(table, rows, new), token)
             except CommitConflictError:
                 continue
         raise self._commits.contention_error()
@@ -385,6 +381,18 @@ def _user_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, w
 def _joined(batch: pa.RecordBatch, own: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
     columns = [*batch.columns, *(column.combine_chunks() for column in own.columns)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _change(
+    table: lance.LanceDataset, rows: RowSet, new: Sequence[lance.FragmentMetadata]
+) -> lance.LanceOperation.BaseOperation:
+    """What deletes rows, and adds those of new files. For an update, Lance looks at each new row, so it is one only if need be."""
+    if not rows:
+        return lance.LanceOperation.Append(list(new))
+    updated, removed = deletions(table, rows)
+    return lance.LanceOperation.Update(
+        removed_fragment_ids=removed, updated_fragments=updated, new_fragments=list(new), update_mode="rewrite_rows"
+    )
 
 
 def field_condition(fields: Sequence[str]) -> str:

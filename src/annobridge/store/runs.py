@@ -30,7 +30,6 @@ from ..core.did_you_mean import did_you_mean
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from ..processes import has_ended
 from .commits import MAX_ATTEMPTS, Commits, deletions
-from .errors import translate_errors
 from .labels import Labels
 from .lease import Hold, Leases
 from .row_set import RowSet
@@ -162,19 +161,23 @@ class Runs(RunTasks):
 
         def prepare_update(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
             self.require_free(anno_key, table)
-            where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
-            with self._commits.reading():
-                rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
-            if not rows.num_rows:
-                raise _changed_meanwhile(run)
-            updated, removed = deletions(table, RowSet(rows["_rowaddr"].to_numpy()))
-            return lance.LanceOperation.Update(
-                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=self._fragments(new, table),
-                update_mode="rewrite_rows",
-            )  # fmt: skip
+            return self._replacement(run, new, table)
 
         self._commits.commit_fenced(prepare_update)
         return new
+
+    def _replacement(self, run: Run, new: Run, table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+        """The change that puts ``new`` in place of ``run``. Raises ``RunBusy`` if it was changed since it was read."""
+        where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
+        with self._commits.reading():
+            rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
+        if not rows.num_rows:
+            raise _changed_meanwhile(run)
+        updated, removed = deletions(table, RowSet(rows["_rowaddr"].to_numpy()))
+        return lance.LanceOperation.Update(
+            removed_fragment_ids=removed, updated_fragments=updated, new_fragments=self._fragments(new, table),
+            update_mode="rewrite_rows",
+        )  # fmt: skip
 
     def _fragments(self, run: Run, table: lance.LanceDataset) -> list[lance.FragmentMetadata]:
         rows = pa.Table.from_pylist([run.to_row()], RUNS)
@@ -184,13 +187,7 @@ class Runs(RunTasks):
         """Change columns of a run; returns the changed run. Raises ``RunBusy`` if it was changed since it was read."""
         self._database.require_writable()
         new = _changed(run, **changes)
-        rows = pa.Table.from_pylist([new.to_row()], RUNS)
-        table = self._database.table("annotation_runs")
-        with translate_errors(self._database.uri, "annotation_runs", "written"):
-            merge = table.merge_insert("run_id").when_matched_update_all("target.rev = source.rev - 1")
-            updated = merge.execute(rows)["num_updated_rows"]
-        if not updated:
-            raise _changed_meanwhile(run)
+        self._commits.commit_newest(lambda table: self._replacement(run, new, table))
         return new
 
     def delete(self, run: Run) -> None:
