@@ -61,7 +61,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=HERE.parent / "build/benchmarks", help="folder of table.md and table.json"
     )
-    parser.add_argument("--readme", action="store_true", help="write the table into benchmarks/README.md too")
+    parser.add_argument("--readme", action="store_true", help="put its rows into benchmarks/README.md too")
     parser.add_argument("--deadline", type=float, default=3600, metavar="SECONDS", help="for one benchmark (3600)")
     given = parser.parse_args(arguments)
     known = [one.name for one in BENCHMARKS]
@@ -98,7 +98,8 @@ def _write(given: argparse.Namespace, text: str, figures: str) -> None:
     (given.out / "table.json").write_text(figures + "\n")
     if given.readme:
         before, _, rest = README.read_text("utf-8").partition(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
+        old, _, after = rest.partition(END)
+        README.write_text(f"{before}{BEGIN}\n{table.updated(old, text)}\n{END}{after}", "utf-8")
     print(f"Written to {given.out}.")
 
 

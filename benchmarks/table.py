@@ -11,8 +11,8 @@ from typing import Any
 
 _PACKAGES = ("annobridge", "lancedb", "pylance", "pyarrow", "numpy")
 _HEAD = (
-    "| what | stage | labels | CPU s | of which the tool | own CPU s per million labels | wall s | MiB above start | |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|---|\n"
+    "| what | stage | labels | CPU s | of which the tool | own CPU s per million labels | wall s | MiB above start | | measured |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---|---|\n"
 )
 
 
@@ -35,13 +35,40 @@ def markdown(measured_on: dict[str, Any], rows: Sequence[dict[str, Any]], failed
         f"{measured_on['system']}."
     )
     sentences = "".join(f"\n{sentence}\n" for sentence in failed)
-    return f"{about}\n\n{_HEAD}{''.join(map(_row, rows))}{sentences}"
+    lines = "".join(_row(row, measured_on["date"]) for row in rows)
+    return f"{about}\n\n{_HEAD}{lines}{sentences}"
 
 
-def _row(row: dict[str, Any]) -> str:
+def updated(old: str, new: str) -> str:
+    """``new``, with the rows of ``old`` that were not measured again; rows are in the order of ``old``.
+
+    >>> old = "| what |\\n|---|\\n| a | x | 1 |\\n| a | y | 2 |\\n"
+    >>> print(updated(old, "Now:\\n| what |\\n|---|\\n| a | y | 3 |\\n| a | z | 4 |\\n"))
+    Now:
+    | what |
+    |---|
+    | a | x | 1 |
+    | a | y | 3 |
+    | a | z | 4 |
+    <BLANKLINE>
+    """
+    kept, measured = _rows(old), _rows(new)
+    head, _, rest = new.partition("|---|")
+    rule, _, rest = rest.partition("\n")
+    after = "".join(line for line in rest.splitlines(keepends=True) if not line.startswith("| "))
+    return f"{head}|---|{rule}\n{''.join((kept | measured).values())}{after}"
+
+
+def _rows(text: str) -> dict[tuple[str, ...], str]:
+    """The rows of a table by what was measured, and its stage."""
+    _, _, rows = text.partition("|---|")
+    return {tuple(line.split("|")[1:3]): line for line in rows.splitlines(keepends=True)[1:] if line.startswith("| ")}
+
+
+def _row(row: dict[str, Any], date: str) -> str:
     tool = f"{row['tool_s']:,.2f}" if row["tool_s"] else "–"
     per_million = f"{row['own_s_per_million']:,.2f}" if row["own_s_per_million"] is not None else "–"
     return (
         f"| {row['product']} | {row['stage']} | {row['labels']:,} | {row['cpu_s']:,.2f} | {tool} | {per_million} "
-        f"| {row['wall_s']:,.2f} | {row['peak_mib']:,.0f} | {row['note']} |\n"
+        f"| {row['wall_s']:,.2f} | {row['peak_mib']:,.0f} | {row['note']} | {date} |\n"
     )

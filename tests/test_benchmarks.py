@@ -100,13 +100,17 @@ def test_a_peer_is_given_to_the_benchmarks_that_know_it(
     assert figures["rows"][0]["note"] == "quick --fiftyone /fiftyone/python"
 
 
-def test_the_table_can_be_put_into_the_readme(tmp_path: Path, planted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rows_are_put_into_the_readme(tmp_path: Path, planted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of others stay as they are, with the date on which they were measured."""
     planted(0)
+    old = "| peer | sum | 20,000 | 9 | then |\n"
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{command.BEGIN}old\n{command.END}after\n")
+    readme.write_text(
+        f"before\n{command.BEGIN}\nOld.\n\n| what |\n|---|\n| annobridge | sum | 7 | then |\n{old}{command.END}after\n"
+    )
     monkeypatch.setattr(command, "README", readme)
     _, _, text = run(tmp_path, "--readme")
-    assert readme.read_text() == f"before\n{command.BEGIN}\n{text}\n{command.END}after\n"
+    assert readme.read_text() == f"before\n{command.BEGIN}\n{text}{old}\n{command.END}after\n"
 
 
 def test_the_readme_has_a_place_for_the_table() -> None:
@@ -119,7 +123,8 @@ def test_figures_without_a_tool_or_many_labels_have_a_dash() -> None:
         "product": "p", "stage": "s", "labels": 6, "cpu_s": 0.1, "tool_s": 0.0, "own_s_per_million": None, "wall_s": 1,
         "peak_mib": 2, "note": "",
     }  # fmt: skip
-    assert "| p | s | 6 | 0.10 | – | – | 1.00 | 2 |  |" in table.markdown(table.environment(), [row], [])
+    text = table.markdown(table.environment() | {"date": "2026-01-02"}, [row], [])
+    assert "| p | s | 6 | 0.10 | – | – | 1.00 | 2 |  | 2026-01-02 |" in text
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda one: one.name)

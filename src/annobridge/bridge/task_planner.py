@@ -98,7 +98,8 @@ class _JobPlanner:
         self._tally = Tally()
         self._streams = StreamWriter(context.folder, STREAMS, str(job.number))
         self._base = BASELINE.empty_table()  # of the tasks that were asked for
-        self._labels_sent: list[int] = []  # of each of them
+        self._sent: list[pa.Array] = []  # of each of them, the samples of the labels that were sent
+        self._labels_sent = 0
         self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
         self._answers = 0
         self._waiting: list[_Answered] = []  # to be merged
@@ -133,7 +134,9 @@ class _JobPlanner:
         rows, _ = in_task_order(rows, _numbers_of(rows, tasks))
         newest, sent = newest_and_sent(rows, run.sends)
         self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
-        self._labels_sent += [end - start for start, end in _ranges(sent, tasks)]
+        samples = as_array(sent["sample_id"])
+        self._labels_sent += len(samples)
+        self._sent += [samples.slice(start, end - start) for start, end in _ranges(sent, tasks)]
         return newest
 
     def add(self, answer: Read | Gone) -> None:
@@ -142,7 +145,7 @@ class _JobPlanner:
             self._waiting.append(answered)
             self._labels_waiting += answered.theirs.num_rows
         self._answers += 1
-        if 4 * self._labels_waiting >= 5 * self._context.labels_at_once:
+        if self._labels_waiting >= max(self._context.labels_at_once, 1.25 * self._labels_sent):
             self._merge_waiting()
 
     def finish(self) -> Planned:
@@ -160,7 +163,7 @@ class _JobPlanner:
         if isinstance(answer, Gone):
             tally.gone.append(str(answer))
             tally.digests[task.name] = GONE
-            tally.sent += self._labels_sent[at]
+            tally.sent += len(self._sent[at])
             tally.unanswered += len(task.sample_ids)
             tally.notes.append(f"The task {task.name} is not on the server any more, and brought nothing: {answer}")
             return None
@@ -184,11 +187,8 @@ class _JobPlanner:
         tally, task, sample_ids = self._tally, self._job.tasks[at], self._job.tasks[at].sample_ids
         chosen = task.chosen & chosen_by_state(self._context.options, sample_ids, answer.reviewed)
         tally.skipped += int((~chosen).sum())
-        if chosen.all():
-            tally.sent += self._labels_sent[at]
-        else:
-            sent, _ = destination.split_baseline(self._base)
-            tally.sent += count_in(sent["sample_id"], sample_ids.filter(pa.array(chosen)))
+        sent = self._sent[at]
+        tally.sent += len(sent) if chosen.all() else count_in(sent, sample_ids.filter(pa.array(chosen)))
         self._streams.add("comments", _of_samples(answer.comments, sample_ids, chosen))
         returned = chosen & as_mask(pc.is_in(sample_ids, value_set=answer.samples))
         tally.unanswered += int(chosen.sum() - returned.sum())
