@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from tests.file_servers import environment
 
 import annobridge as ab
 from annobridge.store import probe
+from annobridge.store.refusals import refusal
 
 TOKEN = "s3cr3t-session-token"
 DENY: dict[str, Mapping[str, Any]] = {
@@ -163,6 +166,62 @@ def test_a_place_that_is_none_is_a_sentence(s3: S3) -> None:
         ab.create_dataset("s3://nobucket/ds", s3.options)
     with pytest.raises(ab.StoreError, match=r"The storage of s3\+ddb:// cannot be checked; give a folder, or one of"):
         ab.check_storage("s3+ddb://me:word@bucket/ds")
+
+
+def test_a_dataset_where_nothing_may_be_written_is_a_sentence(s3: S3, place: str) -> None:
+    s3.behave(faults=[{"status": 403, "code": "AccessDenied", "methods": ["PUT"]}])
+    with pytest.raises(
+        ab.StoreError, match=r"The table 'samples' of 's3://.*' cannot be made: the store denies access; "
+    ) as caught:
+        ab.create_dataset(place, s3.options)
+    assert caught.value.__cause__ is None
+    assert "<Error>" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "options"),
+    [
+        ("az://box/ds", {}),
+        ("az://box/ds", {"azure_storage_account_name": "me", "azure_storage_account_key": TOKEN}),
+        ("gs://box/ds", {"google_service_account": "/none.json"}),
+        ("gs://box/ds", {"google_service_account_key": f'"{TOKEN}"'}),
+    ],
+)
+def test_options_that_no_store_can_be_made_of_are_a_sentence_without_them(
+    uri: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    for call in (ab.create_dataset, ab.check_storage):
+        with pytest.raises(
+            ab.StoreError, match="cannot be opened: the options of the store are not complete, or not valid"
+        ) as caught:
+            call(uri, options)
+        assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        (
+            "Signature not valid in the specified time frame: Start [a] - Expiry [b] - Current [c]",
+            "have expired; get new ones",
+        ),
+        ("Request date header too old: 'a'", "the clock of this machine is wrong"),
+    ],
+)
+def test_what_azure_says_of_a_signature_is_understood(detail: str, words: str) -> None:
+    answer = f"<Code>AuthenticationFailed</Code><AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>"
+    assert words in str(refusal(OSError(f"403 Forbidden: <Error>{answer}</Error>")))
+
+
+def test_an_address_without_tls_that_is_not_allowed_is_told() -> None:
+    with pytest.raises(
+        ab.StoreError, match="cannot be checked: the address of the store cannot be used; for http://, set"
+    ):
+        ab.check_storage(
+            "az://box/ds", {"account_name": "me", "account_key": "bWU=", "endpoint": "http://127.0.0.1:9/me"}
+        )
 
 
 def test_a_folder_is_checked_as_lance_uses_it_and_left_as_it_was(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from annobridge.exceptions import InvalidOption
 from annobridge.store import media_cache, remote
 from annobridge.store.media import FileMedia, check_media
 from annobridge.store.media_files import MediaFiles
-from annobridge.store.object_files import ObjectFile
+from annobridge.store.object_files import ObjectFile, open_store
 from annobridge.store.tables import Database
 
 SECRET = "s3cretsignature"
@@ -270,6 +270,11 @@ def test_options_of_lance_that_a_store_does_not_have_are_left_out(s3: S3) -> Non
     options = (s3.options or {}) | {"headers.x-test": "1"}
     with pytest.raises(FileNotFoundError):
         remote.open_remote(f"s3://{BUCKET}/none.png", options).state()
+
+
+def test_a_token_that_lance_takes_for_google_is_used_for_media() -> None:
+    store, key = open_store("gs://bucket/a.png", {"google_storage_token": SECRET})
+    assert (store.config["bearer_token"], key) == (SECRET, "a.png")
 
 
 def test_credentials_are_in_no_error(web: WebServer) -> None:

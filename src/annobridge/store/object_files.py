@@ -34,6 +34,7 @@ _CLIENT = frozenset({
     *("http2_keep_alive_timeout", "http2_keep_alive_while_idle", "pool_idle_timeout", "pool_max_idle_per_host", "proxy_url"),
     *("proxy_ca_certificate", "proxy_excludes", "randomize_addresses", "timeout", "user_agent"),
 })  # fmt: skip
+_NAMES = {"google_storage_token": "google_bearer_token"}  # options of Lance that obstore has by another name
 _VARIABLES = ("AWS_", "AZURE_", "GOOGLE_")  # that obstore reads
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
 
@@ -106,7 +107,7 @@ def _kept_store(place: str, options: tuple[tuple[str, str], ...], _variables: tu
     client: dict[str, Any] = {}
     for name, value in options:
         plain = _PROVIDER.sub("", name.lower())
-        (client if plain in _CLIENT else config)[plain if plain in _CLIENT else name] = value
+        (client if plain in _CLIENT else config)[plain if plain in _CLIENT else _NAMES.get(name.lower(), name)] = value
     # Those of the environment are read too, but only where none are given here.
     more: dict[str, Any] = {"client_options": client} if client else {}
     if place.startswith("s3") and not _has_keys(config) and importlib.util.find_spec("boto3") is not None:

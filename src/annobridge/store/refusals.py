@@ -18,10 +18,12 @@ DENIED = (
 )
 UNREACHABLE = "the store does not answer; check its address and the connection, and repeat"
 _REASONS = {  # an expression that is in the text of the error → the reason; the first one counts
-    "ExpiredToken|TokenRefreshRequired|RequestExpired|token.{0,20} expired": (
+    "ExpiredToken|TokenRefreshRequired|RequestExpired|token.{0,20} expired|not valid in the specified time frame": (
         "the credentials for the store have expired; get new ones, and repeat"
     ),
-    "RequestTimeTooSkewed": "the store says that the clock of this machine is wrong; set it, and repeat",
+    "RequestTimeTooSkewed|Request date header too old": (
+        "the store says that the clock of this machine is wrong; set it, and repeat"
+    ),
     "InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed|401 Unauthorized|lacked valid authentication": (
         "the store does not accept the credentials; correct them in the environment or in storage_options, and repeat"
     ),
@@ -31,6 +33,15 @@ _REASONS = {  # an expression that is in the text of the error → the reason; t
     ),
     "NoSuchBucket|ContainerNotFound|bucket does not exist": (
         "there is no such bucket; correct the URI, or make the bucket"
+    ),
+    # Of a store that was not asked. Parsers of keys repeat what they were given.
+    "service account file|Error reading pem|Invalid Access Key|Account must be specified|no Azure account name": (
+        "the options of the store are not complete, or not valid, as the account or its key; correct them in the environment or in "
+        "storage_options, and repeat"
+    ),
+    "HTTP error: builder error": (
+        "the address of the store cannot be used; for http://, set the option allow_http to true, or AWS_ALLOW_HTTP, "
+        "AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP"
     ),
     "kind: Connect|error sending request|tcp connect error|dns error": UNREACHABLE,
     "400 Bad Request": (  # without a text, as answers to HEAD are

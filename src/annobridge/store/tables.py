@@ -122,9 +122,9 @@ class Database:
                 self._stored(name).empty_table(), f"{self.uri.rstrip('/')}/{name}.lance", mode="create",
                 storage_options=self.storage_options, **_OPTIONS,
             )  # fmt: skip
-        except OSError:
+        except OSError as e:
             if name not in self.table_names():
-                raise
+                raise unusable_table(e, self.uri, name, "made") from harmless(e)
 
     @classmethod
     def create_or_continue(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
