@@ -38,8 +38,8 @@ SCAN: dict[str, Any] = {
 }
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
-FILE_ROWS = 1 << 18  # of a data file: to read any of them, Lance decodes 24 bytes for each, and keeps them
-_METADATA_CACHE = 8 << 20  # bytes, of a table: those of one data file
+FILE_ROWS = 1 << 17  # of a data file: to read any of them, Lance decodes 24 bytes for each, and keeps them
+_METADATA_CACHE = 4 << 20  # bytes, of a table: those of one data file
 
 
 @dataclass(frozen=True, slots=True)
