@@ -24,6 +24,7 @@ from ..exceptions import Rejected
 from ..store import media
 from ..store.baseline import as_sent
 from ..store.by_task import ByTask, in_task_order, task_ranges
+from ..store.commits import Fragments
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
@@ -100,7 +101,7 @@ class SentTasks(NamedTuple):
     """
 
     tasks: Sequence[Sent]
-    baseline: pa.Table | Sequence[str]
+    baseline: pa.Table | Fragments
     labels: int
 
 

@@ -156,7 +156,7 @@ class Records:
             batches = (batch for table in tables for batch in table.to_batches())
             self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, batches))
         files = [each.baseline for each in sent if not isinstance(each.baseline, pa.Table)]
-        self._stores.baseline.add_written([name for names in files for name in names])
+        self._stores.baseline.add_written([fragment for fragments in files for fragment in fragments])
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
 
 

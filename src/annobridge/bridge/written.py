@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,7 +22,7 @@ from ..store.commits import Fragments
 from ..store.labels import ROW_KEYS
 from ..store.schemas import CHANGES
 from ..store.stores import Stores
-from ..store.written_rows import WrittenRows, of_texts, to_texts
+from ..store.written_rows import WrittenRows
 from .outcome import Outcome
 from .place import DatasetPlace
 from .run_states import nothing_loaded
@@ -39,7 +40,7 @@ class LoadRows(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Files that are not committed, each as the JSON of a fragment.
+    """Files that are not committed.
 
     Attributes:
         edited: new values of labels.
@@ -49,11 +50,11 @@ class Written(NamedTuple):
         changes: the rows before the load.
     """
 
-    edited: Sequence[str]
-    added: Sequence[str]
+    edited: Sequence[lance.FragmentMetadata]
+    added: Sequence[lance.FragmentMetadata]
     replaced: npt.NDArray[np.uint64]
-    baseline: Sequence[str] = ()
-    changes: Sequence[str] = ()
+    baseline: Sequence[lance.FragmentMetadata] = ()
+    changes: Sequence[lance.FragmentMetadata] = ()
 
 
 def write_outcome(stores: Stores, outcome: Outcome) -> list[Written]:
@@ -105,7 +106,7 @@ def write_labels(
     replaced = rows_of(parts, "replaced", "edit", ROW_KEYS)
     edited = stores.labels.rewrite(version, replaced, rows_of(parts, "writes", "edit", LABELS))
     added = stores.labels.write(rows_of(parts, "writes", "add", LABELS), user_columns_version)
-    return Written(to_texts(edited), to_texts(added), _replaced_addresses(parts))
+    return Written(edited, added, _replaced_addresses(parts))
 
 
 def _replaced_addresses(parts: Sequence[Part]) -> npt.NDArray[np.uint64]:
@@ -136,10 +137,10 @@ def _changes(parts: Sequence[Part], rows: LoadRows) -> Iterator[pa.RecordBatch]:
 
 def append_history(stores: Stores, written: Sequence[Written]) -> None:
     """Add the rows of the baseline, and those before the load. They count once the ledger says that the load is applied."""
-    stores.baseline.add_written([text for each in written for text in each.baseline])
-    WrittenRows(stores.database, _CHANGES).append([text for each in written for text in each.changes])
+    stores.baseline.add_written([fragment for each in written for fragment in each.baseline])
+    WrittenRows(stores.database, _CHANGES).append([fragment for each in written for fragment in each.changes])
 
 
 def label_fragments(written: Sequence[Written]) -> Fragments:
     """The fragments of labels: new values, then new labels, which get their row ids in that order."""
-    return of_texts([text for each in written for text in each.edited] + [t for each in written for t in each.added])
+    return [f for each in written for f in each.edited] + [f for each in written for f in each.added]

@@ -17,6 +17,7 @@ from ..core.codes import repeated_codes, row_codes
 from ..core.hashes import row_hashes
 from ..core.labels import BASELINE, conform
 from .by_task import ByTask
+from .commits import Fragments
 from .run import Run
 from .tables import Database, in_list, quote
 from .task_rows import Places, TaskRows, read
@@ -42,11 +43,11 @@ class Baseline:
         self.migrate()
         self._database.append(_TABLE, rows)
 
-    def write(self, batches: Iterator[pa.RecordBatch]) -> list[str]:
-        """Write rows (``BASELINE``) to data files, as JSON, which nobody sees before ``add_written``. Call ``migrate`` before."""
+    def write(self, batches: Iterator[pa.RecordBatch]) -> Fragments:
+        """Write rows (``BASELINE``) to data files, which nobody sees before ``add_written``. Call ``migrate`` before."""
         return WrittenRows(self._database, _TABLE).write(batches, BASELINE)
 
-    def add_written(self, files: Sequence[str]) -> None:
+    def add_written(self, files: Fragments) -> None:
         """Add the rows of data files that ``write`` has written, here or in another process.
 
         Raises:
