@@ -152,7 +152,7 @@ def _resume(
         stores.baseline.delete_tasks(run, [name for name, _ in todo])
     filters, version = views.label_filters(run.view), run.extension.since if run.extension else run.labels_version
     columns = shown_columns(stores, backend)
-    with PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
+    with system_memory(), PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
         pending.check_files(backend, progress)
         return Uploader(stores, run, hold, backend, pending).send(progress)
 

@@ -16,6 +16,7 @@ from ..core.arrow_memory import give_back
 from ..core.labels import LABELS
 from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
+from ..store.lease import Hold
 from ..store.row_set import RowSet
 from ..store.run import Load, Run
 from ..store.stores import Stores
@@ -55,40 +56,51 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     if is_empty and not rows["states"] and not rows["answered"] and not marks:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
-        if run.rev != outcome.run.rev:
-            raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-        if stores.protections.all().keys() != set(outcome.patterns):
-            raise StalePlan("Which fields are protected was changed since this plan was made; plan again.")
-        require_samples(stores, outcome.streams, run)
-        _require_usable_destinations(stores, outcome)
+        _require_current(stores, outcome, run)
         if rows["answered"]:
             sample_ids = as_array(outcome.streams.table("answered")["sample_id"])
             for field in outcome.destinations.values():
                 stores.answered.add(run, field, sample_ids)
         if rows["states"]:  # facts about the work in the tool, which count even if this process ends now
             stores.sample_states.add(run, outcome.streams.reader("states"))
-        if is_empty:
-            if marks:
-                stores.marks.add(run, marks)
-            return None
-        reading, destinations = outcome.reading, outcome.destinations
-        run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=destinations, reading=reading)
-        version = None
-        try:
-            stores.baseline.migrate()
-            give_back()
-            written = write_outcome(stores, outcome)
-            append_history(stores, written)
-            if outcome.used.num_rows:
-                stores.decisions.add(outcome.used, outcome.load)
-            if rows["replaced"]:
-                version = commit(stores, outcome.streams, outcome.version, run, load, written)
-        except BaseException:
-            stores.runs.abandon_load(run, load)
-            raise
-        run = stores.runs.end_load(run, load, version, totals(outcome.counts))
+        version = None if is_empty else _write(stores, outcome, run, hold)
         if marks:
             stores.marks.add(run, marks)
+    return version
+
+
+def _require_current(stores: Stores, outcome: Outcome, run: Run) -> None:
+    """Raise ``StalePlan`` if the run, or what the plan depends on, is not as it was when it was planned."""
+    if run.rev != outcome.run.rev:
+        raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
+    if stores.protections.all().keys() != set(outcome.patterns):
+        raise StalePlan("Which fields are protected was changed since this plan was made; plan again.")
+    require_samples(stores, outcome.streams, run)
+    try:
+        require_usable_destinations(stores, outcome.run, outcome.destinations)
+    except SchemaError as e:
+        raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
+
+
+def _write(stores: Stores, outcome: Outcome, run: Run, hold: Hold) -> int | None:
+    """Write all rows, with the load in the ledger before and after; returns the version of ``labels`` that the load made."""
+    run, load = stores.runs.begin_load(
+        run, hold, outcome.version, destinations=outcome.destinations, reading=outcome.reading
+    )
+    version = None
+    try:
+        stores.baseline.migrate()
+        give_back()
+        written = write_outcome(stores, outcome)
+        append_history(stores, written)
+        if outcome.used.num_rows:
+            stores.decisions.add(outcome.used, outcome.load)
+        if outcome.streams.rows["replaced"]:
+            version = commit(stores, outcome.streams, outcome.version, run, load, written)
+    except BaseException:
+        stores.runs.abandon_load(run, load)
+        raise
+    stores.runs.end_load(run, load, version, totals(outcome.counts))
     return version
 
 
@@ -106,13 +118,6 @@ def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
     if len(wanted) and len(stores.samples.existing_ids(wanted)) < len(wanted):
         raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
-
-
-def _require_usable_destinations(stores: Stores, outcome: Outcome) -> None:
-    try:
-        require_usable_destinations(stores, outcome.run, outcome.destinations)
-    except SchemaError as e:
-        raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
 
 
 def commit(stores: Stores, streams: Streams, version: int, run: Run, load: Load, written: Sequence[Written]) -> int:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ..backend.checked import CheckedBackend
 from ..core import tasks
+from ..core.arrow_memory import system_memory
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption, RunBusy, StoreError
 from ..jobs.execution import LOCAL, Execution
@@ -53,7 +54,7 @@ def extend(
     stores.labels.require_nullable()
     version, filters = stores.labels.version(), views.label_filters(run.view)
     columns = shown_columns(stores, backend)
-    with PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
+    with system_memory(), PendingTasks(stores, run, todo, filters, columns, version, execution) as pending:
         pending.check(backend, progress)
         options = with_unsent(run, pending.unsent.to_list(), strict).options
         pending.keep_sizes()

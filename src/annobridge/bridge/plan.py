@@ -76,21 +76,10 @@ def make(
     )  # fmt: skip
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
-    tasks, receipts = ByTask.of_run(stores.runs.tasks(run)), stores.runs.receipts(run)
-    scope = Scope(stores, outcome, answers, tasks)
-    present = stores.samples.existing_ids(tasks.all_sample_ids)
-    if lost := len(tasks.all_sample_ids) - len(present):
-        outcome.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
-    numbers = scope.numbers(receipts)
-    todo = [
-        TaskToPlan(number, tasks.names[number], here, scope.chosen(number, here), receipts[tasks.names[number]])
-        for number in numbers
-        for ids in [tasks.sample_ids[number]]
-        # A copy, as a part of an array is sent to workers with all of it.
-        for here in [_intersection(ids, present) if lost else pa.concat_arrays([ids])]
-    ]
+    tasks = ByTask.of_run(stores.runs.tasks(run))
+    todo = _to_plan(stores, outcome, answers, tasks)
     context, jobs = _jobs(stores, outcome, tasks, todo, reviewed)
-    total = sum(len(tasks.sample_ids[number]) for number in numbers)
+    total = sum(len(tasks.sample_ids[task.number]) for task in todo)
     with Progress(progress, total, f"loading from {answers.name}") as bar, telling(nothing_loaded(run.anno_key)):
         for planned in _run(stores, answers, context, jobs, outcome):
             outcome.add(planned.tally)
@@ -99,10 +88,25 @@ def make(
     outcome.streams.finish()
     for name in outcome.not_taken:
         outcome.marks.pop(name, None)  # another load may take it
-    _finish(outcome, len(numbers), len(tasks))
+    _finish(outcome, len(todo), len(tasks))
     reviewed.finish()
     require_unique(outcome.streams)
     return outcome
+
+
+def _to_plan(stores: Stores, outcome: Outcome, answers: Answers, tasks: ByTask) -> list[TaskToPlan]:
+    """The tasks of a run that a load looks at, with those of their samples that are in the dataset."""
+    receipts, scope = stores.runs.receipts(outcome.run), Scope(stores, outcome, answers, tasks)
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
+    if lost := len(tasks.all_sample_ids) - len(present):
+        outcome.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
+    return [
+        TaskToPlan(number, tasks.names[number], here, scope.chosen(number, here), receipts[tasks.names[number]])
+        for number in scope.numbers(receipts)
+        for ids in [tasks.sample_ids[number]]
+        # A copy, as a part of an array is sent to workers with all of it.
+        for here in [_intersection(ids, present) if lost else pa.concat_arrays([ids])]
+    ]
 
 
 def _run(
