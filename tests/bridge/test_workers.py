@@ -11,6 +11,7 @@ import pytest
 from tests.doubles import busy_backend, file_backend
 
 import annobridge as ab
+from annobridge.bridge import written
 from annobridge.jobs import execution
 from annobridge.store.baseline import Baseline
 
@@ -53,6 +54,13 @@ class World:
         names = [n for n in found.column_names if n not in ("time", "run_id", "task", "remote_id", "state")]
         return sorted(map(str, found.select(names).to_pylist()))
 
+    def ordered(self):
+        """The labels by their row ids, which are part of them."""
+        found = lance.dataset(str(self.root / "ds/labels.lance")).to_table(
+            ["label_id", "bounding_box", "rev"], with_row_id=True
+        )
+        return found.sort_by("_rowid").to_pylist()
+
 
 def work(row):
     number = int(row["label_id"][3:5]) * 5 + int(row["label_id"][-1])
@@ -78,6 +86,24 @@ def test_several_processes_give_what_one_gives(tmp_path):
         assert several.rows(table) == here.rows(table)
     several.ds.undo_annotations("r")
     assert several.ds.count_labels() == 5 * 2 * TASKS
+
+
+def test_several_processes_write_what_one_writes(tmp_path, monkeypatch):
+    """The rows have the same row ids, so they are in the same order among the labels of their sample."""
+    monkeypatch.setattr(written, "_ROWS_PER_CALL", 3)
+    here, several = World(tmp_path / "one"), World(tmp_path / "several")
+    calls = []
+    monkeypatch.setattr(written, "_write", lambda *given, write=written._write: (calls.append(given), write(*given))[1])
+    for world, workers in ((here, 1), (several, 2)):
+        calls.clear()
+        world.annotate(workers=1)
+        file_backend.edit(world.tool, work)
+        world.load(workers=workers)
+    changes = lance.dataset(f"{several.root}/ds/annotation_changes.lance")
+    assert len(changes.get_fragments()) > len(calls) > 0  # others have written some
+    assert several.ordered() == here.ordered()
+    for table in ("annotation_baseline", "annotation_changes"):
+        assert several.rows(table) == here.rows(table)
 
 
 def test_no_more_processes_send_than_the_tool_takes_tasks_at_once(tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ from .outgoing import (
     send_tasks,
 )
 from .plan_jobs import batches
-from .workers import Work, call_cluster, run_jobs
+from .workers import Work, call_cluster, processes_for, run_jobs
 
 Result = TypeVar("Result")
 
@@ -157,8 +157,8 @@ class PendingTasks:
         jobs = map(self._job, numbers)
         if self.execution.on_cluster:
             return call_cluster(self.stores, backend, work, self._context, jobs, self.execution)
-        at_once = min(self.execution.processes(len(numbers)), backend.capabilities.parallel_uploads)
-        return run_jobs(self.stores, backend, work, self._context, jobs, at_once, self.execution)
+        count = processes_for(backend, len(numbers), backend.capabilities.parallel_uploads, self.execution)
+        return run_jobs(self.stores, backend, work, self._context, jobs, count, self.execution)
 
     def _note(self, found: Iterable[Checked], backend: CheckedBackend, progress: ProgressChoice) -> list[str]:
         """Note what was found out about the tasks. Returns what is wrong with labels; raises ``InvalidMedia`` for files."""

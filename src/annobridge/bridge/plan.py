@@ -36,7 +36,7 @@ from .reviewed import Reviewed
 from .run_states import nothing_loaded, require_sent
 from .scope import Scope
 from .task_planner import STREAMS, plan_jobs
-from .workers import run_jobs
+from .workers import processes_for, run_jobs
 
 
 def make(
@@ -118,9 +118,9 @@ def _run(
         if isinstance(answers, CheckedBackend):
             return run_on_cluster(stores, answers, context, jobs, outcome)
         execution = LOCAL
-    at_once = min(execution.processes(len(jobs)), answers.parallel_downloads)
-    context = replace(context, ahead=1 if at_once > 1 else min(execution.at_once, answers.parallel_downloads))
-    return run_jobs(stores, answers, plan_jobs, context, jobs, at_once, execution)
+    outcome.processes = processes_for(answers, len(jobs), answers.parallel_downloads, execution)
+    context = replace(context, ahead=1 if outcome.processes > 1 else min(execution.at_once, answers.parallel_downloads))
+    return run_jobs(stores, answers, plan_jobs, context, jobs, outcome.processes, execution)
 
 
 def _jobs(

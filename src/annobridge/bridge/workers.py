@@ -29,6 +29,19 @@ class Work(Protocol[Job_contra, Result_co]):
         ...
 
 
+def processes_for(answers: Any, jobs: int, most: int, execution: Execution = LOCAL) -> int:
+    """How many processes of this machine do so many jobs: one, if others cannot reach the tool.
+
+    Args:
+        answers: the tool.
+        jobs: the number of jobs.
+        most: how many tasks the tool bears at once.
+        execution: how many processes there may be.
+    """
+    is_shared = isinstance(answers, CheckedBackend) and not answers.in_process
+    return min(execution.processes(jobs), most) if is_shared else 1
+
+
 def run_jobs(
     stores: Stores, answers: Any, work: Work[Item, Result], context: Any, jobs: Iterable[Item], count: int,
     execution: Execution = LOCAL,
@@ -44,7 +57,7 @@ def run_jobs(
         count: the number of processes.
         execution: which processes of this machine the others are.
     """
-    if count < 2 or not isinstance(answers, CheckedBackend) or answers.in_process:
+    if count < 2:
         yield from work(stores, answers, context, jobs)
         return
     with execution.connected(count - 1) as cluster:

@@ -1,5 +1,5 @@
 """Writes the rows of a plan to data files, which no version of the dataset has before they are committed: in this process, or in
-workers for some parts of the plan each. A call that is made twice leaves files that no commit names.
+others, or in workers of a cluster, for some parts of the plan each. A call that is made twice leaves files that no commit names.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import pyarrow.compute as pc
 from ..core.labels import LABELS
 from ..jobs.calls import Caller
 from ..jobs.execution import telling
-from ..jobs.shared import in_order
+from ..jobs.shared import SharedJobs, in_order
 from ..spill.streams import Part, batches
 from ..store.commits import Fragments
 from ..store.labels import ROW_KEYS
 from ..store.schemas import CHANGES
 from ..store.stores import Stores
+from ..store.tables import FILE_ROWS
 from ..store.written_rows import WrittenRows
 from .outcome import Outcome
 from .place import DatasetPlace
 from .run_states import nothing_loaded
 
-_ROWS_PER_CALL = 1 << 18  # each call writes a file of its own for each table
+_ROWS_PER_CALL = FILE_ROWS  # each call writes files of its own for each table
 _CHANGES = "annotation_changes"
 
 
@@ -58,14 +59,18 @@ class Written(NamedTuple):
 
 
 def write_outcome(stores: Stores, outcome: Outcome) -> list[Written]:
-    """Write all rows of a plan: in workers, if it was planned on a cluster."""
+    """Write all rows of a plan: in the processes, or on the cluster, where it was planned."""
     rows, streams = LoadRows(outcome.version, outcome.run.run_id, outcome.load), outcome.streams
     staged = [part for part in streams.parts if part.folder != streams.folder]
-    if not staged:
+    calls = list(_calls(staged or streams.parts))
+    others = outcome.processes - 1
+    if not staged and (not others or len(calls) < 2):
         return [_write(stores, rows, streams.parts)]
-    with telling(nothing_loaded(outcome.run.anno_key)), outcome.execution.connected() as cluster:
-        caller = Caller(cluster, _write_in_worker, DatasetPlace.of(stores), rows)
-        return list(in_order(caller.submit, _calls(staged), cluster.at_once))
+    with telling(nothing_loaded(outcome.run.anno_key)), outcome.execution.connected(others or None) as cluster:
+        caller = Caller(cluster, _write_in_worker, DatasetPlace.of(stores), rows, names_host=not others)
+        if staged:
+            return list(in_order(caller.submit, calls, cluster.at_once))
+        return list(SharedJobs(calls, caller.submit, others).results(lambda parts: _write(stores, rows, parts)))
 
 
 def _write_in_worker(place: DatasetPlace, rows: LoadRows, parts: Sequence[Part]) -> Written:
