@@ -61,7 +61,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=HERE.parent / "build/benchmarks", help="folder of table.md and table.json"
     )
-    parser.add_argument("--readme", action="store_true", help="put its rows into benchmarks/README.md too")
+    parser.add_argument(
+        "--readme", action="store_true", help="put what was measured into the table of benchmarks/README.md too"
+    )
     parser.add_argument("--deadline", type=float, default=3600, metavar="SECONDS", help="for one benchmark (3600)")
     given = parser.parse_args(arguments)
     known = [one.name for one in BENCHMARKS]

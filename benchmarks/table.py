@@ -31,8 +31,8 @@ def markdown(measured_on: dict[str, Any], rows: Sequence[dict[str, Any]], failed
     """A line on the machine, a row for each stage, and a sentence for each benchmark that failed or was left out."""
     packages = ", ".join(f"{name} {measured_on[name]}" for name in _PACKAGES)
     about = (
-        f"Measured on {measured_on['date']} with Python {measured_on['python']}, {packages}; {measured_on['cores']} cores, "
-        f"{measured_on['system']}."
+        f"The newest rows were measured on {measured_on['date']} with Python {measured_on['python']}, {packages}; "
+        f"{measured_on['cores']} cores, {measured_on['system']}."
     )
     sentences = "".join(f"\n{sentence}\n" for sentence in failed)
     lines = "".join(_row(row, measured_on["date"]) for row in rows)
@@ -42,14 +42,14 @@ def markdown(measured_on: dict[str, Any], rows: Sequence[dict[str, Any]], failed
 def updated(old: str, new: str) -> str:
     """``new``, with the rows of ``old`` that were not measured again; rows are in the order of ``old``.
 
-    >>> old = "| what |\\n|---|\\n| a | x | 1 |\\n| a | y | 2 |\\n"
-    >>> print(updated(old, "Now:\\n| what |\\n|---|\\n| a | y | 3 |\\n| a | z | 4 |\\n"))
+    >>> old = "| what |\\n|---|\\n| a | x | 7 | 0.1 |\\n| a | y | 7 | 0.2 |\\n"
+    >>> print(updated(old, "Now:\\n| what |\\n|---|\\n| a | y | 7 | 0.3 |\\n| a | z | 7 | 0.4 |\\n"))
     Now:
     | what |
     |---|
-    | a | x | 1 |
-    | a | y | 3 |
-    | a | z | 4 |
+    | a | x | 7 | 0.1 |
+    | a | y | 7 | 0.3 |
+    | a | z | 7 | 0.4 |
     <BLANKLINE>
     """
     kept, measured = _rows(old), _rows(new)
@@ -60,9 +60,9 @@ def updated(old: str, new: str) -> str:
 
 
 def _rows(text: str) -> dict[tuple[str, ...], str]:
-    """The rows of a table by what was measured, and its stage."""
+    """The rows of a table by what was measured, its stage, and the number of labels."""
     _, _, rows = text.partition("|---|")
-    return {tuple(line.split("|")[1:3]): line for line in rows.splitlines(keepends=True)[1:] if line.startswith("| ")}
+    return {tuple(line.split("|")[1:4]): line for line in rows.splitlines(keepends=True)[1:] if line.startswith("| ")}
 
 
 def _row(row: dict[str, Any], date: str) -> str:

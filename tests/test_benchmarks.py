@@ -106,7 +106,7 @@ def test_the_rows_are_put_into_the_readme(tmp_path: Path, planted: Any, monkeypa
     old = "| peer | sum | 20,000 | 9 | then |\n"
     readme = tmp_path / "README.md"
     readme.write_text(
-        f"before\n{command.BEGIN}\nOld.\n\n| what |\n|---|\n| annobridge | sum | 7 | then |\n{old}{command.END}after\n"
+        f"before\n{command.BEGIN}\nOld.\n\n| what |\n|---|\n| annobridge | sum | 20,000 | then |\n{old}{command.END}after\n"
     )
     monkeypatch.setattr(command, "README", readme)
     _, _, text = run(tmp_path, "--readme")

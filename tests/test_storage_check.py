@@ -19,6 +19,7 @@ from annobridge.store import probe
 from annobridge.store.refusals import refusal
 
 TOKEN = "s3cr3t-session-token"
+REGION = {"aws_region": "eu-central-1"}
 DENY: dict[str, Mapping[str, Any]] = {
     "list": {"methods": ["GET"], "path": "list-type"},
     "read": {"methods": ["GET", "HEAD"], "path": "/first"},
@@ -185,6 +186,9 @@ def test_a_dataset_where_nothing_may_be_written_is_a_sentence(s3: S3, place: str
         ("az://box/ds", {"azure_storage_account_name": "me", "azure_storage_account_key": TOKEN}),
         ("gs://box/ds", {"google_service_account": "/none.json"}),
         ("gs://box/ds", {"google_service_account_key": f'"{TOKEN}"'}),
+        ("az://box/ds", {"azure_storage_account_name": "me", "azure_storage_sas_token": TOKEN}),
+        ("s3://box/ds", {**REGION, "aws_server_side_encryption": "sse-c", "aws_sse_customer_key_base64": f"{TOKEN}!"}),
+        ("s3://box/ds", {**REGION, "timeout": TOKEN}),
     ],
 )
 def test_options_that_no_store_can_be_made_of_are_a_sentence_without_them(
@@ -194,10 +198,25 @@ def test_options_that_no_store_can_be_made_of_are_a_sentence_without_them(
         monkeypatch.delenv(name)
     for call in (ab.create_dataset, ab.check_storage):
         with pytest.raises(
-            ab.StoreError, match="cannot be opened: the options of the store are not complete, or not valid"
+            ab.StoreError,
+            match="cannot be opened: an option of the store, as the account or its key, is missing or not valid",
         ) as caught:
             call(uri, options)
         assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"aws_secret_access_key": f"{TOKEN}\n"}, "the option 'aws_secret_access_key' has a line break"),
+        ({"aws_endpoint": "ht tp://127.0.0.1"}, "the option 'aws_endpoint' has a space"),
+    ],
+)
+def test_options_that_libraries_cannot_read_are_told_before_they_get_them(options: dict[str, str], words: str) -> None:
+    for call in (ab.create_dataset, ab.load_dataset, ab.check_storage):
+        with pytest.raises(ab.StoreError, match=f"cannot be opened: {words}") as caught:
+            call("s3://box/ds", options)
+        assert TOKEN not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +224,7 @@ def test_options_that_no_store_can_be_made_of_are_a_sentence_without_them(
     [
         (
             "Signature not valid in the specified time frame: Start [a] - Expiry [b] - Current [c]",
-            "have expired; get new ones",
+            "have expired, or are not valid yet; get new ones, or set the clock",
         ),
         ("Request date header too old: 'a'", "the clock of this machine is wrong"),
     ],
@@ -217,7 +236,8 @@ def test_what_azure_says_of_a_signature_is_understood(detail: str, words: str) -
 
 def test_an_address_without_tls_that_is_not_allowed_is_told() -> None:
     with pytest.raises(
-        ab.StoreError, match="cannot be checked: the address of the store cannot be used; for http://, set"
+        ab.StoreError,
+        match="cannot be checked: the address of the store, or of a proxy, cannot be used; correct it, or for http://",
     ):
         ab.check_storage(
             "az://box/ds", {"account_name": "me", "account_key": "bWU=", "endpoint": "http://127.0.0.1:9/me"}

@@ -156,7 +156,7 @@ class UnexpectedLabels(MergeError):
 
 
 class TooManyDeletions(MergeError):
-    """The load would delete most of the labels of the run; ``force=True`` allows it."""
+    """The load would delete most of the labels that it looks at; ``force=True`` allows it."""
 
 
 class FinishedWork(MergeError):

@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from lance.commit import CommitConflictError
 
 import annobridge as ab
 from annobridge.backend.memory import MemoryBackend
 from annobridge.bridge import undo as undoing
 from annobridge.exceptions import Unreachable
+from annobridge.store.commits import MAX_ATTEMPTS, Commits
 
 FLAGS = ("allow_additions", "allow_deletions", "allow_label_edits", "allow_index_edits", "allow_spatial_edits")
 
@@ -419,7 +421,7 @@ def test_all_tasks_gone_is_an_error_and_nothing_is_deleted(bridge):
 def test_most_of_a_run_deleted_needs_force(sent):
     sent.hands.delete_all()
     before = sent.state()
-    with pytest.raises(ab.TooManyDeletions, match=r"would delete 16 of the 16 labels of this run.*force=True"):
+    with pytest.raises(ab.TooManyDeletions, match=r"would delete 16 of the 16 labels that it looks at.*force=True"):
         sent.load()
     plan = sent.plan()
     assert plan.deleted == 16
@@ -430,6 +432,38 @@ def test_most_of_a_run_deleted_needs_force(sent):
     assert set(sent.labels()) == {f"speed{i}" for i in range(4)}
     sent.ds.undo_annotations("r")
     assert len(sent.labels()) == 20
+
+
+def test_deletions_are_compared_with_what_is_there_now(sent):
+    """Labels that an earlier load has deleted do not count; in a load of some samples, only theirs do."""
+    samples = sorted({row["sample_id"] for row in sent.labels().values()})
+    for number in range(4):
+        sent.hands.delete(f"car{number}")
+    sent.load()
+    sent.hands.delete_all()
+    for where, count in ((None, 12), (samples, 12), (samples[:1], 3)):
+        assert sent.plan(where=where).outcome.looked_at == count
+
+
+def test_a_busy_ledger_does_not_hide_that_a_load_has_happened(sent, monkeypatch):
+    """Other runs are changed all the time, right after the labels are committed."""
+    conflicts: list[CommitConflictError] = []
+
+    def commit(self, *given, plain=Commits.commit):
+        if self.name == "annotation_runs" and conflicts:
+            raise conflicts.pop()
+        version = plain(self, *given)
+        if self.name == "labels":
+            conflicts.extend([CommitConflictError("somebody was faster")] * MAX_ATTEMPTS)
+        return version
+
+    sent.hands.set("car0", label="person")
+    monkeypatch.setattr(Commits, "commit", commit)
+    report = sent.load()
+    assert not conflicts
+    assert (report.edited, report.version) == (1, sent.ds.stores.labels.version())
+    (load,) = sent.ds.stores.runs.get_idle("r").loads
+    assert (load.state, load.version) == ("applied", report.version)
 
 
 def test_a_plan_can_be_forced(sent):

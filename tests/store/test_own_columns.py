@@ -132,3 +132,15 @@ class TestNotNull:
         table(full).alter_columns({"path": "must", "nullable": True})
         annotate(full)
         assert full.add_labels("objects", [{"sample_id": "s", "label": "car", "bounding_box": BOX}]) == 1
+
+
+@pytest.mark.parametrize("column", ["concat('blue', '')", "nullif('blue', anno_key)"])
+def test_runs_keep_them(ds, column):
+    """The first column may not be null."""
+    server = annotate(ds)
+    runs = lance.dataset(f"{ds.uri}/annotation_runs.lance")
+    runs.add_columns({"team": column})
+    edit(server, lambda row: [row | {"label": "bus"}])
+    assert ds.load_annotations("r").edited == 4
+    ds.rename_annotation_run("r", "again")
+    assert lance.dataset(runs.uri).to_table(["anno_key", "team"]).to_pylist() == [{"anno_key": "again", "team": "blue"}]

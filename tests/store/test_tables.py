@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.stored import store
 
 import annobridge as ab
 from annobridge.core.labels import KINDS, LABELS
+from annobridge.store import commits, table_versions
 from annobridge.store.tables import Database, in_list, quote
 from annobridge.testing import strategies as some
 
@@ -223,6 +226,24 @@ def test_row_ids_are_not_those_of_a_table_that_was_replaced(tmp_path: Path) -> N
     (tmp_path / "ds").rename(tmp_path / "replaced")
     (tmp_path / "other").rename(tmp_path / "ds")
     assert addresses(db, version) == addresses(db, None) == addresses(Database.open(uri), None) != before
+
+
+def test_a_dataset_can_be_pickled(ds):
+    ds.add_labels("f", [{"sample_id": "s0", "label": "x"}])
+    ds.snapshot("then")
+    for each in (ds, ds.match("sample_id = 's0'"), ds.at("then")):
+        each.count_labels()
+        for copied in (pickle.loads(pickle.dumps(each)), copy.deepcopy(each)):
+            assert copied.count_labels() == 1
+
+
+def test_files_stay_small_when_the_dataset_is_optimized(ds, monkeypatch):
+    monkeypatch.setattr(commits, "FILE_ROWS", 8)
+    monkeypatch.setattr(table_versions, "FILE_ROWS", 8)
+    ds.add_labels("f", [{"sample_id": "s0", "label": "x"}] * 20)
+    ds.add_labels("f", [{"sample_id": "s0", "label": "x"}] * 4)
+    ds.optimize()
+    assert [f.count_rows() for f in ds.stores.database.table("labels").get_fragments()] == [8, 8, 8]
 
 
 def addresses(db: Database, version: int | None) -> list[dict[str, Any]]:

@@ -87,7 +87,6 @@ def _write(stores: Stores, outcome: Outcome, run: Run, hold: Hold) -> int | None
     run, load = stores.runs.begin_load(
         run, hold, outcome.version, destinations=outcome.destinations, reading=outcome.reading
     )
-    version = None
     try:
         stores.baseline.migrate()
         give_back()
@@ -95,8 +94,8 @@ def _write(stores: Stores, outcome: Outcome, run: Run, hold: Hold) -> int | None
         append_history(stores, written)
         if outcome.used.num_rows:
             stores.decisions.add(outcome.used, outcome.load)
-        if outcome.streams.rows["replaced"]:
-            version = commit(stores, outcome.streams, outcome.version, run, load, written)
+        is_changed = bool(outcome.streams.rows["replaced"])
+        version = commit(stores, outcome.streams, outcome.version, run, load, written) if is_changed else None
     except BaseException:
         stores.runs.abandon_load(run, load)
         raise

@@ -135,7 +135,7 @@ class Added(Protocol):
 class Tally:
     """Counts and notes of what the planning found in some tasks. Those of several parts of a run are added up."""
 
-    sent: int = 0
+    looked_at: int = 0  # labels of the baseline
     unanswered: int = 0  # samples of which the tool said nothing
     skipped: int = 0  # samples that the options leave out
     reviewed: int = 0  # samples that people have reviewed, as the tool says
@@ -230,10 +230,10 @@ class Outcome(Tally):
                 f"Look at plan.conflicts, and decide about them in a review, or {self.verb} with conflicts='theirs' or 'ours'."
             )
         deletions = total(self.counts, "delete")
-        if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
+        if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.looked_at:
             raise TooManyDeletions(
-                f"The {self.verb} would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
-                f"{self.verb} with force=True."
+                f"The {self.verb} would delete {deletions} of the {self.looked_at} labels that it looks at; if that is what people "
+                f"did, {self.verb} with force=True."
             )
         if self.finished and not (force or self.options.force):
             raise FinishedWork(

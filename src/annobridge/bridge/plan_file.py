@@ -65,7 +65,7 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
     plan = {
         "format": _FORMAT, "dataset": absolute(dataset_uri), "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
         "rev": outcome.run.rev, "options": options, "version": outcome.version, "load": outcome.load,
-        "destinations": dict(outcome.destinations), "sent": outcome.sent, "unanswered": outcome.unanswered,
+        "destinations": dict(outcome.destinations), "looked_at": outcome.looked_at, "unanswered": outcome.unanswered,
         "counts": [[*key, n] for key, n in outcome.counts.items()], "undecided": dict(outcome.undecided),
         "failing": outcome.failing, "notes": outcome.notes, "digests": outcome.digests,
         "source": {**source._asdict(), "path": source.path and absolute(source.path)},
@@ -102,8 +102,9 @@ class SavedPlan(NamedTuple):
         v = self.values
         counts = Counter({(field, action): n for field, action, n in v["counts"]})
         return Outcome(
-            self.streams, v["version"], run, v["load"], self.options, v["destinations"], sent=v["sent"], unanswered=v["unanswered"],
-            counts=counts, undecided=Counter(v["undecided"]), failing=v["failing"], notes=v["notes"], digests=v["digests"],
+            self.streams, v["version"], run, v["load"], self.options, v["destinations"], looked_at=v["looked_at"],
+            unanswered=v["unanswered"], counts=counts, undecided=Counter(v["undecided"]), failing=v["failing"],
+            notes=v["notes"], digests=v["digests"],
         )  # fmt: skip
 
 

@@ -30,7 +30,6 @@ from ..exceptions import Gone, InvalidLabels, RunError, StalePlan, Unsupported
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store import views
-from ..store.baseline import sent_rows
 from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import MEDIA_FIELD_OPTION, Run
@@ -105,7 +104,7 @@ def make(
         with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
             for downloaded in download_all(backend.download, run, sent):
                 number = downloaded.task.number
-                outcome.sent += sent_rows(bases.get(number), run.sends).num_rows
+                outcome.looked_at += downloaded.task.baseline.num_rows
                 labels = here.get(number).combine_chunks()
                 planner.plan_task(number, tasks, downloaded, labels, _ids(new, number))
                 bar.advance(len(tasks.sample_ids[number]))

@@ -33,7 +33,7 @@ from ..core.merge.unchanged import without_unchanged
 from ..core.merge.unexpected import UNEXPECTED
 from ..exceptions import Gone
 from ..spill.streams import StreamWriter
-from ..store.baseline import newest_and_sent
+from ..store.baseline import newest_and_repeats
 from ..store.by_task import ByTask, in_task_order, task_ranges
 from ..store.sample_states import not_recorded
 from ..store.schemas import SAMPLE_STATES
@@ -98,8 +98,8 @@ class _JobPlanner:
         self._tally = Tally()
         self._streams = StreamWriter(context.folder, STREAMS, str(job.number))
         self._base = BASELINE.empty_table()  # of the tasks that were asked for
-        self._sent: list[pa.Array] = []  # of each of them, the samples of the labels that were sent
-        self._labels_sent = 0
+        self._samples: list[pa.Array] = []  # for each of these tasks, the sample of each label of its baseline
+        self._labels = 0  # of these baselines
         self._states = stores.sample_states.rows_at(job.states) if job.states else SAMPLE_STATES.empty_table()
         self._answers = 0
         self._waiting: list[_Answered] = []  # to be merged
@@ -124,19 +124,18 @@ class _JobPlanner:
             rows = self._read_baseline(tasks)
             self._base = pa.concat_tables([self._base, rows])
             sent, _ = destination.split_baseline(rows)
+            samples = as_array(sent["sample_id"])
+            self._labels += len(samples)
             for task, (start, end) in zip(tasks, _ranges(sent, tasks), strict=True):
+                self._samples.append(samples.slice(start, end - start))
                 yield Sent(task.number, task.name, task.state, sent.slice(start, end - start))
 
     def _read_baseline(self, tasks: Sequence[TaskToPlan]) -> pa.Table:
         """The baseline of some tasks as it stands now (``BASELINE``), in their order."""
-        run = self._context.run
         rows = self._stores.baseline.rows_at(self._job.base.of([task.number for task in tasks])).combine_chunks()
         rows, _ = in_task_order(rows, _numbers_of(rows, tasks))
-        newest, sent = newest_and_sent(rows, run.sends)
-        self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
-        samples = as_array(sent["sample_id"])
-        self._labels_sent += len(samples)
-        self._sent += [samples.slice(start, end - start) for start, end in _ranges(sent, tasks)]
+        newest, repeats = newest_and_repeats(rows, self._context.run.sends)
+        self._tally.duplicates += repeats
         return newest
 
     def add(self, answer: Read | Gone) -> None:
@@ -145,7 +144,10 @@ class _JobPlanner:
             self._waiting.append(answered)
             self._labels_waiting += answered.theirs.num_rows
         self._answers += 1
-        if self._labels_waiting >= max(self._context.labels_at_once, 1.25 * self._labels_sent):
+        most = max(
+            self._context.labels_at_once, 1.25 * self._labels
+        )  # people may have drawn some, or all of a new field
+        if self._labels_waiting >= most:
             self._merge_waiting()
 
     def finish(self) -> Planned:
@@ -163,7 +165,7 @@ class _JobPlanner:
         if isinstance(answer, Gone):
             tally.gone.append(str(answer))
             tally.digests[task.name] = GONE
-            tally.sent += len(self._sent[at])
+            tally.looked_at += len(self._samples[at])
             tally.unanswered += len(task.sample_ids)
             tally.notes.append(f"The task {task.name} is not on the server any more, and brought nothing: {answer}")
             return None
@@ -187,8 +189,7 @@ class _JobPlanner:
         tally, task, sample_ids = self._tally, self._job.tasks[at], self._job.tasks[at].sample_ids
         chosen = task.chosen & chosen_by_state(self._context.options, sample_ids, answer.reviewed)
         tally.skipped += int((~chosen).sum())
-        sent = self._sent[at]
-        tally.sent += len(sent) if chosen.all() else count_in(sent, sample_ids.filter(pa.array(chosen)))
+        tally.looked_at += count_in(self._samples[at], sample_ids.filter(pa.array(chosen)))
         self._streams.add("comments", _of_samples(answer.comments, sample_ids, chosen))
         returned = chosen & as_mask(pc.is_in(sample_ids, value_set=answer.samples))
         tally.unanswered += int(chosen.sum() - returned.sum())

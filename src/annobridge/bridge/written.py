@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -41,7 +40,7 @@ class LoadRows(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Files that are not committed.
+    """Fragments that are written, and not committed yet.
 
     Attributes:
         edited: new values of labels.
@@ -51,11 +50,11 @@ class Written(NamedTuple):
         changes: the rows before the load.
     """
 
-    edited: Sequence[lance.FragmentMetadata]
-    added: Sequence[lance.FragmentMetadata]
+    edited: Fragments
+    added: Fragments
     replaced: npt.NDArray[np.uint64]
-    baseline: Sequence[lance.FragmentMetadata] = ()
-    changes: Sequence[lance.FragmentMetadata] = ()
+    baseline: Fragments
+    changes: Fragments
 
 
 def write_outcome(stores: Stores, outcome: Outcome) -> list[Written]:
@@ -111,7 +110,7 @@ def write_labels(
     replaced = rows_of(parts, "replaced", "edit", ROW_KEYS)
     edited = stores.labels.rewrite(version, replaced, rows_of(parts, "writes", "edit", LABELS))
     added = stores.labels.write(rows_of(parts, "writes", "add", LABELS), user_columns_version)
-    return Written(edited, added, _replaced_addresses(parts))
+    return Written(edited, added, _replaced_addresses(parts), [], [])
 
 
 def _replaced_addresses(parts: Sequence[Part]) -> npt.NDArray[np.uint64]:

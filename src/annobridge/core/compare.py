@@ -24,7 +24,7 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
     if a.type != b.type or len(a) != len(b):
         raise ValueError(f"{len(a)} rows of {a.type} and {len(b)} of {b.type}; compare equally many rows of one type.")
     result = np.ones(len(a), bool)
-    if a.null_count == b.null_count == len(a):  # as most columns of labels
+    if a.null_count == b.null_count == len(a):  # most columns of labels hold nothing
         return result
     for start, stop in _common_ranges(a, b):
         result[start:stop] = _equal(_slice(a, start, stop), _slice(b, start, stop))

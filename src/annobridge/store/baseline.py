@@ -132,15 +132,11 @@ def newest_rows(rows: pa.Table) -> pa.Table:
     return _not_gone(_last_of_each(rows))
 
 
-def newest_and_sent(rows: pa.Table, sends: list[int]) -> tuple[pa.Table, pa.Table]:
-    """``newest_rows``, and ``sent_rows``."""
+def newest_and_repeats(rows: pa.Table, sends: list[int]) -> tuple[pa.Table, int]:
+    """``newest_rows``, and how many rows of labels that were sent are there twice; ``sends`` is ``Run.sends``."""
     last, of_sends = _last_of_each(rows), _of_sends(rows, sends)
-    return _not_gone(last), last if of_sends is rows else _last_of_each(of_sends)
-
-
-def sent_rows(rows: pa.Table, sends: list[int]) -> pa.Table:
-    """Of all rows of some tasks, one for each label that was sent of each; ``sends`` is ``Run.sends``."""
-    return _last_of_each(_of_sends(rows, sends))
+    once = last if of_sends is rows else _last_of_each(of_sends)
+    return _not_gone(last), of_sends.num_rows - once.num_rows
 
 
 def _of_sends(rows: pa.Table, sends: list[int]) -> pa.Table:

@@ -56,7 +56,7 @@ class Commits:
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
         """Commit a change that was planned on ``table``; returns the new version.
 
-        ``token`` is stored with the commit, so that ``find_version`` finds it.
+        ``token`` is stored with the commit, so that ``find_version`` finds it. ``table`` moves to the new version.
 
         Raises:
             CommitConflictError: of Lance.
@@ -132,7 +132,7 @@ class Commits:
     def commit_newest(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
         """Commit what ``prepare`` returns for the newest version of the table; returns the new version.
 
-        ``prepare`` may raise to refuse the commit. It is called again after a conflict.
+        ``prepare`` may raise to refuse the commit. It is called again after a conflict; after many, ``StalePlan`` is raised.
         """
         for attempt in range(MAX_ATTEMPTS):
             time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311

@@ -1,9 +1,10 @@
 """The ``labels`` table: one row per label of every field, and one atomic commit for all that a load changes.
 
-A commit marks the rows that go in deletion vectors, streams the rows that come into new fragments, and makes both visible by
-one ``Update`` transaction. Compared with ``merge_insert`` and ``delete`` (``benchmarks/commit.py``) it takes one version instead of
-two or more, and a fraction of the memory. Lance refuses it when any program changed an affected fragment since it was read.
-Then the rows are looked up again by id and revision, and the commit is repeated, or the plan is stale.
+A commit marks the rows that go in deletion vectors, streams the rows that come into new fragments, and makes both visible by one
+transaction: an ``Update``, or an ``Append`` if no row goes. Compared with ``merge_insert`` and ``delete``
+(``benchmarks/commit.py``) it takes one version instead of two or more, and a fraction of the memory. Lance refuses it when any
+program changed an affected fragment since it was read. Then the rows are looked up again by id and revision, and the commit is
+repeated, or the plan is stale.
 
 A replaced row keeps its row id, and with it its position among the labels of its sample, and the values of columns that users
 added.
@@ -238,7 +239,7 @@ class Labels:
         for attempt in range(MAX_ATTEMPTS):
             latest = self._latest_or_fenced(is_only_writer, attempt)
             if latest.version != version:  # others committed since; their changes must not concern these rows
-                if latest.schema.names != planned.schema.names:
+                if not latest.schema.equals(planned.schema):
                     raise StalePlan("The columns of the labels table were changed by others meanwhile; plan again.")
                 with self._commits.reading():
                     self._require_new(latest, version, new_ids())
@@ -386,7 +387,11 @@ def _joined(batch: pa.RecordBatch, own: pa.Table, schema: pa.Schema) -> pa.Recor
 def _change(
     table: lance.LanceDataset, rows: RowSet, new: Sequence[lance.FragmentMetadata]
 ) -> lance.LanceOperation.BaseOperation:
-    """What deletes rows, and adds those of new files. For an update, Lance looks at each new row, so it is one only if need be."""
+    """The change that deletes rows, and adds those of new files.
+
+    Lance looks at each new row of an update, so where no row goes, it is an append. A column that others add conflicts with an
+    update, and with an append only if it may not be null.
+    """
     if not rows:
         return lance.LanceOperation.Append(list(new))
     updated, removed = deletions(table, rows)

@@ -21,7 +21,7 @@ from obstore import exceptions
 from obstore import store as stores
 
 from .refusals import refusal
-from .remote_file import FileState, StorageOptions
+from .remote_file import FileState, StorageOptions, fault_of_options
 
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
 _CHUNK = 1 << 20
@@ -95,6 +95,8 @@ def _split(uri: str) -> tuple[str, str]:
 
 def _store(place: str, options: tuple[tuple[str, str], ...]) -> Any:
     """The store of a bucket, or container, by these options and those of the environment."""
+    if fault := fault_of_options(dict(options)):
+        raise OSError(fault)
     variables = ((name, value) for name, value in os.environ.items() if name.startswith(_VARIABLES))
     return _kept_store(place, options, tuple(sorted(variables)))
 

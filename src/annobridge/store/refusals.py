@@ -18,8 +18,11 @@ DENIED = (
 )
 UNREACHABLE = "the store does not answer; check its address and the connection, and repeat"
 _REASONS = {  # an expression that is in the text of the error → the reason; the first one counts
-    "ExpiredToken|TokenRefreshRequired|RequestExpired|token.{0,20} expired|not valid in the specified time frame": (
+    "ExpiredToken|TokenRefreshRequired|RequestExpired|token.{0,20} expired": (
         "the credentials for the store have expired; get new ones, and repeat"
+    ),
+    "not valid in the specified time frame": (
+        "the credentials for the store have expired, or are not valid yet; get new ones, or set the clock, and repeat"
     ),
     "RequestTimeTooSkewed|Request date header too old": (
         "the store says that the clock of this machine is wrong; set it, and repeat"
@@ -34,14 +37,18 @@ _REASONS = {  # an expression that is in the text of the error → the reason; t
     "NoSuchBucket|ContainerNotFound|bucket does not exist": (
         "there is no such bucket; correct the URI, or make the bucket"
     ),
-    # Of a store that was not asked. Parsers of keys repeat what they were given.
-    "service account file|Error reading pem|Invalid Access Key|Account must be specified|no Azure account name": (
-        "the options of the store are not complete, or not valid, as the account or its key; correct them in the environment or in "
+    # Raised before the store is asked. Parsers repeat what they were given.
+    "service account file|Error reading pem|Invalid Access Key|Account must be specified|no Azure account name"
+    "|SAS query pair|encryption header|failed to parse": (
+        "an option of the store, as the account or its key, is missing or not valid; correct it in the environment or in "
         "storage_options, and repeat"
     ),
-    "HTTP error: builder error": (
-        "the address of the store cannot be used; for http://, set the option allow_http to true, or AWS_ALLOW_HTTP, "
-        "AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP"
+    "resolve region": (
+        "the region of the bucket cannot be found; give the option aws_region, or AWS_REGION in the environment, and repeat"
+    ),
+    "builder error": (
+        "the address of the store, or of a proxy, cannot be used; correct it, or for http:// set the option allow_http to true, or "
+        "AWS_ALLOW_HTTP, AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP, and repeat"
     ),
     "kind: Connect|error sending request|tcp connect error|dns error": UNREACHABLE,
     "400 Bad Request": (  # without a text, as answers to HEAD are

@@ -29,7 +29,7 @@ import pyarrow as pa
 from ..core.did_you_mean import did_you_mean
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from ..processes import has_ended
-from .commits import MAX_ATTEMPTS, Commits, deletions
+from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
 from .labels import Labels
 from .lease import Hold, Leases
 from .row_set import RowSet
@@ -169,25 +169,41 @@ class Runs(RunTasks):
     def _replacement(self, run: Run, new: Run, table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
         """The change that puts ``new`` in place of ``run``. Raises ``RunBusy`` if it was changed since it was read."""
         where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
+        own = [
+            field for field in table.schema if field.name not in RUNS.names
+        ]  # columns that users added keep their values
         with self._commits.reading():
-            rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
+            columns = ["rev", *(field.name for field in own)]
+            rows = table.scanner(columns=columns, filter=where, with_row_address=True).to_table()
         if not rows.num_rows:
             raise _changed_meanwhile(run)
         updated, removed = deletions(table, RowSet(rows["_rowaddr"].to_numpy()))
         return lance.LanceOperation.Update(
-            removed_fragment_ids=removed, updated_fragments=updated, new_fragments=self._fragments(new, table),
-            update_mode="rewrite_rows",
+            removed_fragment_ids=removed, updated_fragments=updated,
+            new_fragments=self._fragments(new, table, {field: rows[field.name] for field in own}), update_mode="rewrite_rows",
         )  # fmt: skip
 
-    def _fragments(self, run: Run, table: lance.LanceDataset) -> list[lance.FragmentMetadata]:
+    def _fragments(
+        self, run: Run, table: lance.LanceDataset, own: Mapping[pa.Field, pa.ChunkedArray] | None = None
+    ) -> Fragments:
+        """The row of a run in a new file; ``own`` has its values in columns that users added."""
         rows = pa.Table.from_pylist([run.to_row()], RUNS)
-        return self._commits.write_fragments(iter(rows.to_batches()), table, RUNS)
+        for field, value in (own or {}).items():
+            rows = rows.append_column(field, value)
+        return self._commits.write_fragments(iter(rows.to_batches()), table, rows.schema)
 
     def update(self, run: Run, **changes: Any) -> Run:
-        """Change columns of a run; returns the changed run. Raises ``RunBusy`` if it was changed since it was read."""
+        """Change columns of a run; returns the changed run.
+
+        Raises:
+            RunBusy: it was changed since it was read, or others change the ledger all the time.
+        """
         self._database.require_writable()
         new = _changed(run, **changes)
-        self._commits.commit_newest(lambda table: self._replacement(run, new, table))
+        try:
+            self._commits.commit_newest(lambda table: self._replacement(run, new, table))
+        except StalePlan as e:  # of a plan, which the caller would make again, though its labels may be committed
+            raise RunBusy(str(e)) from e
         return new
 
     def delete(self, run: Run) -> None:

@@ -14,7 +14,7 @@ import lance
 
 from .commits import MAX_ATTEMPTS, Commits
 from .errors import is_conflict, translate_errors
-from .tables import Database
+from .tables import FILE_ROWS, Database
 
 _COMPACTIONS = (
     5  # attempts; each writes files, which stay until the next clean-up if another process commits in between
@@ -104,7 +104,7 @@ def _compact(database: Database, name: str) -> bool:
         for attempt in range(_COMPACTIONS):
             time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
             try:
-                database.table(name).optimize.compact_files()
+                database.table(name).optimize.compact_files(target_rows_per_fragment=FILE_ROWS)
             except OSError as error:
                 if not is_conflict(error):
                     raise

@@ -21,6 +21,7 @@ from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
 from .refusals import harmless, is_missing, refusal
 from .remote import is_uri
+from .remote_file import fault_of_options
 from .schemas import LATER, SCHEMAS, SIZES
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or name -> SQL expression that computes the column
@@ -38,8 +39,8 @@ SCAN: dict[str, Any] = {
 }
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
-FILE_ROWS = 1 << 17  # of a data file: to read any of them, Lance decodes 24 bytes for each, and keeps them
-_METADATA_CACHE = 4 << 20  # bytes, of a table: those of one data file
+FILE_ROWS = 1 << 17  # of a data file; to read any row, Lance decodes 24 bytes of metadata for each row of the file
+_METADATA_CACHE = 4 << 20  # bytes for each table; the metadata of one file of ``FILE_ROWS`` labels fits in
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,17 @@ class Database:
             raise StoreError(
                 f"The URI of {without_secrets(uri)!r} has {sign[0]!r}, which ends its path; choose a place without that sign."
             )
+        if fault := fault_of_options(storage_options):
+            raise StoreError(f"The place {without_secrets(uri)!r} cannot be opened: {fault}.")
         self.uri = self.place = uri  # ``place`` is where a dataset that is being made will be in the end
         self.storage_options = storage_options
         self.attachment = attachment
-        self._sessions: dict[str, tuple[_Identity, Any]] = {}  # of Lance, by location
+        self._sessions: dict[
+            str, tuple[_Identity, Any]
+        ] = {}  # location → identity of its folder, and a session of Lance
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_sessions": {}}  # they cannot be pickled
 
     @property
     def newest(self) -> Database:
@@ -122,7 +130,7 @@ class Database:
                 self._stored(name).empty_table(), f"{self.uri.rstrip('/')}/{name}.lance", mode="create",
                 storage_options=self.storage_options, **_OPTIONS,
             )  # fmt: skip
-        except OSError as e:
+        except (OSError, ValueError, RuntimeError) as e:  # Lance has all of them for an object store
             if name not in self.table_names():
                 raise unusable_table(e, self.uri, name, "made") from harmless(e)
 
@@ -224,11 +232,11 @@ class Database:
             raise unusable_table(e, self.uri, name, "opened") from harmless(e)
 
     def _session(self, location: str) -> Any:
-        """What is kept in memory of the metadata of a table's files, so that it is not read each time that the table is opened.
+        """The session of Lance for a table, which keeps the metadata of its files in memory between two openings.
 
-        Lance takes two tables of one location for the same: if one was overwritten, its row ids may be taken for those of the
-        other. So each folder has a session of its own; and so has each opening of a table in an object store, which cannot be told
-        from one that replaced it.
+        Lance tells tables apart by their location only. If a folder was replaced by another, row ids of the old table could be used
+        for the new one, so each folder has its own session. A table in an object store cannot be told from one that replaced it, so
+        each opening has one.
         """
         identity = _identity(location)
         kept = self._sessions.get(location)
