@@ -29,7 +29,7 @@ LOAD = [
     ("annobridge.store.written_rows:WrittenRows.append", 1, "after"),
     ("annobridge.store.written_rows:WrittenRows.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
-    ("annobridge.store.labels:_change", 1, "after"),  # right before the commit
+    ("annobridge.store.labels:change_of_rows", 1, "after"),  # right before the commit
     ("annobridge.store.labels:Labels.commit_written", 1, "after"),
     ("annobridge.store.runs:Runs.end_load", 1, "after"),
 ]
@@ -45,7 +45,7 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
 UNDO = [
-    ("annobridge.store.labels:_change", 1, "after"),
+    ("annobridge.store.labels:change_of_rows", 1, "after"),
     ("annobridge.store.labels:Labels.commit_written", 1, "after"),
 ]
 VERBS = {"load": LOAD, "annotate": ANNOTATE, "undo": UNDO}
@@ -293,7 +293,7 @@ def test_a_load_taken_for_dead_in_its_very_commit_is_fenced_off(sent, meeting, m
         sent.load()
     before = sent.labels()
     call = sent.load if verb == "load" else lambda: sent.ds.undo_annotations("r")
-    meeting("annobridge.store.labels._change", lambda: elsewhere(monkeypatch, sent, "get_annotation_info"))
+    meeting("annobridge.store.labels.change_of_rows", lambda: elsewhere(monkeypatch, sent, "get_annotation_info"))
     if verb == "load":
         assert call().added == 2  # planned anew
         assert states(sent.ds) == ["aborted", "applied"]
@@ -372,7 +372,7 @@ def test_a_run_that_is_being_loaded_is_described_and_not_worked_on(sent, meeting
             with pytest.raises(ab.RunBusy, match="is being loaded by"):
                 work("r")
 
-    meeting("annobridge.store.labels._change", look)
+    meeting("annobridge.store.labels.change_of_rows", look)
     assert sent.load().edited == 1
     assert seen == [["applying"], ["r"], "sent"]
 
@@ -384,7 +384,7 @@ def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
         runs = sent.ds.stores.runs
         runs.update(runs.get_settled("r"), anno_key="better")
 
-    meeting("annobridge.store.labels._change", rename)
+    meeting("annobridge.store.labels.change_of_rows", rename)
     assert sent.plan().apply().edited == 1
     assert [one["edit"] for one in sent.ds.get_annotation_info("better")["loads"]] == [1]
 
@@ -400,7 +400,7 @@ def test_two_runs_that_put_back_one_label_at_once_put_it_back_once(sent, meeting
         sent.ds.delete_labels(["car0"])
         sent.hands_of("r").set("car0", label="person")
     sent.hands_of("second").set("car0", bounding_box=[0.0, 0.0, 0.5, 0.5])
-    meeting("annobridge.store.labels._change", lambda: ab.load_dataset(sent.path).load_annotations("second"))
+    meeting("annobridge.store.labels.change_of_rows", lambda: ab.load_dataset(sent.path).load_annotations("second"))
     if undo:
         with pytest.raises(ab.StalePlan, match="'car0' was added by somebody else meanwhile"):
             sent.ds.undo_annotations("r")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from tests.bridge.conftest import OBJECTS
 
 import annobridge as ab
 
@@ -225,6 +227,23 @@ def test_a_new_label_that_was_moved_here_is_not_added_twice(bridge):
     bridge.load(dest_field={"objects": "checked"})
     assert len(bridge.labels("elsewhere")) == moved  # no copy of a label that is not in its field any more
     bridge.labels()  # all ids are unique
+
+
+def test_a_new_label_that_was_moved_here_to_an_image_of_another_task_has_no_copy(bridge):
+    """It was loaded, moved, and kept when the load was undone. Which tasks are merged at once makes no difference."""
+    bridge.annotate(schema={"objects": OBJECTS}, task_size=2)
+    remote = bridge.hands.add("s0")
+    before = set(bridge.labels())
+    bridge.load()
+    (new,) = set(bridge.labels()) - before
+    bridge.ds.set_labels([{"label_id": new, "sample_id": "s3"}])
+    bridge.ds.undo_annotations("r")
+    assert bridge.label(new)["sample_id"] == "s3"
+    bridge.hands.set(remote, label="person")
+    bridge.load(dest_field={"objects": "checked"})
+    copies = Counter(row["sample_id"] for row in bridge.labels().values() if row["field"] == "checked")
+    assert copies == {f"s{number}": 2 for number in range(4)}
+    bridge.again_is_nothing(dest_field={"objects": "checked"})
 
 
 def test_an_edit_of_a_label_that_was_moved_here_is_undone_also_if_the_load_had_a_destination(sent):

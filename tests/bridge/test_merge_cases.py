@@ -1,4 +1,4 @@
-"""The cases of FiftyOne's merge, and its defects D1–D20 (shared/research/fiftyone.md), each with the right outcome."""
+"""The cases of FiftyOne's merge, and its defects D1–D20, each with the right outcome."""
 
 from __future__ import annotations
 

@@ -231,7 +231,23 @@ def _put(queue: Queue[Any], value: Any, taker: Future[Any]) -> bool:
     return False
 
 
-def deletions(table: lance.LanceDataset, rows: RowSet) -> tuple[Fragments, list[int]]:
+def change_of_rows(
+    table: lance.LanceDataset, rows: RowSet, new: Sequence[lance.FragmentMetadata]
+) -> lance.LanceOperation.BaseOperation:
+    """The change that deletes rows, and adds those of new files.
+
+    Lance looks at each new row of an update, so where no row goes, it is an append. A column that others add conflicts with an
+    update, and with an append only if it may not be null.
+    """
+    if not rows:
+        return lance.LanceOperation.Append(list(new))
+    updated, removed = _deletions(table, rows)
+    return lance.LanceOperation.Update(
+        removed_fragment_ids=removed, updated_fragments=updated, new_fragments=list(new), update_mode="rewrite_rows"
+    )
+
+
+def _deletions(table: lance.LanceDataset, rows: RowSet) -> tuple[Fragments, list[int]]:
     """Mark rows as deleted, without a commit.
 
     Returns the fragments with their new deletion vectors, and the ids of the fragments that have no row left.

@@ -28,7 +28,7 @@ from ..core.arrays import as_array
 from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan, StoreError
 from .by_task import ByTask
-from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
+from .commits import MAX_ATTEMPTS, Commits, Fragments, change_of_rows
 from .row_set import RowSet
 from .row_stream import RowStream
 from .tables import Database, in_list, quote
@@ -245,7 +245,7 @@ class Labels:
                     self._require_new(latest, version, new_ids())
                     rows, table = self._found_again(latest, version, keys()), latest
             try:
-                return self._commits.commit(table, _change(table, rows, new), token)
+                return self._commits.commit(table, change_of_rows(table, rows, new), token)
             except CommitConflictError:
                 continue
         raise self._commits.contention_error()
@@ -382,22 +382,6 @@ def _user_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, w
 def _joined(batch: pa.RecordBatch, own: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
     columns = [*batch.columns, *(column.combine_chunks() for column in own.columns)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _change(
-    table: lance.LanceDataset, rows: RowSet, new: Sequence[lance.FragmentMetadata]
-) -> lance.LanceOperation.BaseOperation:
-    """The change that deletes rows, and adds those of new files.
-
-    Lance looks at each new row of an update, so where no row goes, it is an append. A column that others add conflicts with an
-    update, and with an append only if it may not be null.
-    """
-    if not rows:
-        return lance.LanceOperation.Append(list(new))
-    updated, removed = deletions(table, rows)
-    return lance.LanceOperation.Update(
-        removed_fragment_ids=removed, updated_fragments=updated, new_fragments=list(new), update_mode="rewrite_rows"
-    )
 
 
 def field_condition(fields: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ import pyarrow as pa
 from ..core.did_you_mean import did_you_mean
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from ..processes import has_ended
-from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
+from .commits import MAX_ATTEMPTS, Commits, Fragments, change_of_rows
 from .labels import Labels
 from .lease import Hold, Leases
 from .row_set import RowSet
@@ -177,11 +177,8 @@ class Runs(RunTasks):
             rows = table.scanner(columns=columns, filter=where, with_row_address=True).to_table()
         if not rows.num_rows:
             raise _changed_meanwhile(run)
-        updated, removed = deletions(table, RowSet(rows["_rowaddr"].to_numpy()))
-        return lance.LanceOperation.Update(
-            removed_fragment_ids=removed, updated_fragments=updated,
-            new_fragments=self._fragments(new, table, {field: rows[field.name] for field in own}), update_mode="rewrite_rows",
-        )  # fmt: skip
+        new_row = self._fragments(new, table, {field: rows[field.name] for field in own})
+        return change_of_rows(table, RowSet(rows["_rowaddr"].to_numpy()), new_row)
 
     def _fragments(
         self, run: Run, table: lance.LanceDataset, own: Mapping[pa.Field, pa.ChunkedArray] | None = None

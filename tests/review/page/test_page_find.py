@@ -12,7 +12,10 @@ from tests.review.page.driver import Reviewer
 
 
 def groups(reviewer: Reviewer) -> list[str]:
-    return [" ".join(line.split()) for line in reviewer.page.locator(".groups > li > .group-line").all_inner_texts()]
+    texts = (
+        "lines => lines.map(line => [...line.children].map(part => part.textContent.trim()).filter(Boolean).join(' '))"
+    )
+    return [str(line) for line in reviewer.page.locator(".groups > li > .group-line").evaluate_all(texts)]
 
 
 def parts(reviewer: Reviewer) -> list[str]:

@@ -106,9 +106,13 @@ def redirect(
     redirected = pa.array(list(fields))
     result = _labels_after_load(merged, sent, ours, redirected)
     result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
-    # A label that was moved here to a sample of another task has no copy, whichever tasks are merged at once.
-    sent_in = as_array(sent["task"]).take(index_of(result["label_id"], sent["label_id"]))
-    stayed = pc.fill_null(pc.equal(sent_in, provenance.tasks.of(result["sample_id"])), True)
+    # A label that was moved here to a sample of another task has no copy, whichever tasks are merged at once. The task of one that
+    # is new in the tool is that of its sample there.
+    label_ids, names = (
+        pa.concat_arrays([as_array(sent[name]), as_array(merged.replaced[name])]) for name in ("label_id", "task")
+    )
+    in_tool = names.take(index_of(result["label_id"], label_ids))
+    stayed = pc.fill_null(pc.equal(in_tool, provenance.tasks.of(result["sample_id"])), True)
     result = filter_rows(result, stayed).combine_chunks()
     theirs = _as_copies(result, fields, provenance.run_id)
     copies = copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks()
