@@ -270,3 +270,20 @@ def test_untouched_rows_keep_their_bits(ds):
     version, old, new = before(ds, "a1")
     commit(ds, version, old, new)
     assert rows(ds)["box"] == was
+
+
+def test_files_have_the_columns_that_hold_something(ds):
+    """A batch with a value in a further column begins a file; what is read is what was written."""
+    some = [
+        {"label_id": f"n{n}", "sample_id": "a", "field": "f", "kind": "classification", "label": "x", "rev": 1, **more}
+        for n, more in enumerate([{}, {}, {"tags": []}, {"confidence": 0.5}, {}, {"tags": ["t"], "confidence": 1.0}])
+    ]
+    batches = [pa.RecordBatch.from_pylist([row], LABELS) for row in some]
+    fragments = ds.stores.labels.write(batches)
+    assert [fragment.physical_rows for fragment in fragments] == [2, 1, 3]
+    columns = [len(fragment.files[0].fields) for fragment in fragments]
+    assert columns[0] < columns[1] < columns[2] < len(LABELS)
+    version = ds.stores.labels.version()
+    ds.stores.labels.commit(version, None, (), fragments)
+    found = raw(ds).to_table(LABELS.names, filter="label_id LIKE 'n%'").sort_by("label_id")
+    assert found.cast(LABELS).equals(pa.Table.from_batches(batches))

@@ -271,6 +271,6 @@ def _record(
             stores.runs.delete(run)
             raise
         for batch in streams.batches("baseline"):
-            stores.baseline.add(as_sent(pa.Table.from_batches([batch]), run))
+            stores.baseline.add(as_sent(pa.Table.from_batches([batch]), run).to_batches())
         hold.check()
         return stores.runs.end_sending(run)

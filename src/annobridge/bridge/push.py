@@ -73,7 +73,7 @@ def apply(
                     )
                     done.update(pushed)
                 if intended.num_rows:
-                    stores.baseline.add(intended)
+                    stores.baseline.add(intended.to_batches())
                 bar.advance(1)
         stores.runs.end_push(now, push, totals(done))
         stores.pushes.forget(now)
@@ -168,7 +168,7 @@ def _arrived(
         return BASELINE.empty_table()
     rows = arrived(base, intended, there.labels, there.samples)
     if rows.num_rows:
-        stores.baseline.add(rows)
+        stores.baseline.add(rows.to_batches())
     return rows
 
 

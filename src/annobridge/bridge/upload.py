@@ -10,7 +10,6 @@ from typing import Any, Self
 import pyarrow as pa
 
 from ..backend.checked import CheckedBackend
-from ..core.labels import BASELINE
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import (
@@ -153,8 +152,7 @@ class Records:
             raise
         tables = [each.baseline for each in sent if isinstance(each.baseline, pa.Table)]
         if tables:
-            batches = (batch for table in tables for batch in table.to_batches())
-            self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, batches))
+            self._stores.baseline.add(batch for table in tables for batch in table.to_batches())
         files = [each.baseline for each in sent if not isinstance(each.baseline, pa.Table)]
         self._stores.baseline.add_written([fragment for fragments in files for fragment in fragments])
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})

@@ -6,7 +6,7 @@ overwritten, so that a load can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -38,10 +38,10 @@ class Baseline:
         """Delete the rows that an interrupted upload of some tasks left."""
         self._database.delete(_TABLE, f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}")
 
-    def add(self, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Add rows (``BASELINE``). Those of a push count once the ledger says that it is complete."""
+    def add(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add rows (``BASELINE``), as one version. Those of a push count once the ledger says that it is complete."""
         self.migrate()
-        self._database.append(_TABLE, rows)
+        self.add_written(self.write(iter(batches)))
 
     def write(self, batches: Iterator[pa.RecordBatch]) -> Fragments:
         """Write rows (``BASELINE``) to data files, which nobody sees before ``add_written``. Call ``migrate`` before."""

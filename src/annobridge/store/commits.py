@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from itertools import chain
 from queue import Full, Queue
 from typing import Any
 
@@ -152,12 +151,18 @@ class Commits:
     ) -> Fragments:
         """Write rows to data files, which are part of no version until their fragments are committed.
 
+        A file has only the columns that hold something, as most columns of labels hold nothing: Lance reads null for the others, at
+        less cost than nulls that are in the file.
+        """
+        self._database.require_writable()
+        return [fragment for some in _by_columns(batches, schema) for fragment in self._write(table, *some)]
+
+    def _write(self, table: lance.LanceDataset, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Fragments:
+        """Write rows that have these columns.
+
         ``batches`` are made in this thread, and Lance writes in another. Lance asks for rows in many threads, and if they were made
         there, each would keep memory of its own. An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
         """
-        self._database.require_writable()
-        if (first := next(batches, None)) is None:
-            return []
         handed: Queue[pa.RecordBatch | Exception | None] = Queue(1)
 
         def rows() -> Iterator[pa.RecordBatch]:
@@ -177,7 +182,7 @@ class Commits:
         with ThreadPoolExecutor(1) as threads:
             written = threads.submit(write)
             try:
-                for batch in chain([first], batches):
+                for batch in batches:
                     if not _put(handed, batch, written):
                         break
             except BaseException as error:
@@ -220,6 +225,33 @@ def _token(table: lance.LanceDataset, version: int) -> str | None:
         raise
     properties = (transaction.transaction_properties if transaction is not None else None) or {}
     return str(properties.get(TOKEN, ""))
+
+
+def _by_columns(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema
+) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    """Batches with the columns that hold something, and their schema: up to a batch in which a further column does, and so on. Each
+    part is to be read before the next.
+    """
+    names = {schema.names[0], *(field.name for field in schema if not field.nullable)}
+    batch = next(batches, None)
+
+    def same(columns: list[str]) -> Iterator[pa.RecordBatch]:
+        nonlocal batch
+        while batch is not None and _filled(batch) <= names:
+            yield batch.select(columns)
+            batch = next(batches, None)
+
+    while batch is not None:
+        names |= _filled(batch)
+        part = pa.schema([field for field in schema if field.name in names])
+        yield part, same(part.names)
+
+
+def _filled(batch: pa.RecordBatch) -> set[str]:
+    """The columns that hold something."""
+    names = zip(batch.schema.names, batch.columns, strict=True)
+    return {name for name, column in names if column.null_count < len(column)}
 
 
 def _put(queue: Queue[Any], value: Any, taker: Future[Any]) -> bool:
