@@ -144,10 +144,8 @@ class _JobPlanner:
             self._waiting.append(answered)
             self._labels_waiting += answered.theirs.num_rows
         self._answers += 1
-        most = max(
-            self._context.labels_at_once, 1.25 * self._labels
-        )  # people may have drawn some, or all of a new field
-        if self._labels_waiting >= most:
+        # People may have drawn some labels, or all of a new field.
+        if self._labels_waiting >= max(self._context.labels_at_once, 1.25 * self._labels):
             self._merge_waiting()
 
     def finish(self) -> Planned:

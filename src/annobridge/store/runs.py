@@ -169,9 +169,7 @@ class Runs(RunTasks):
     def _replacement(self, run: Run, new: Run, table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
         """The change that puts ``new`` in place of ``run``. Raises ``RunBusy`` if it was changed since it was read."""
         where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
-        own = [
-            field for field in table.schema if field.name not in RUNS.names
-        ]  # columns that users added keep their values
+        own = [field for field in table.schema if field.name not in RUNS.names]  # columns that users added
         with self._commits.reading():
             columns = ["rev", *(field.name for field in own)]
             rows = table.scanner(columns=columns, filter=where, with_row_address=True).to_table()
