@@ -74,7 +74,7 @@ def make(
         Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution,
         answers.is_file,
     )  # fmt: skip
-    outcome.patterns = stores.protections.all()
+    outcome.patterns, outcome.samples_version = stores.protections.all(), stores.samples.version()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
     tasks = ByTask.of_run(stores.runs.tasks(run))
     todo = _to_plan(stores, outcome, answers, tasks)

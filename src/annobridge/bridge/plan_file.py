@@ -65,6 +65,7 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
     plan = {
         "format": _FORMAT, "dataset": absolute(dataset_uri), "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
         "rev": outcome.run.rev, "options": options, "version": outcome.version, "load": outcome.load,
+        "samples_version": outcome.samples_version,
         "destinations": dict(outcome.destinations), "looked_at": outcome.looked_at, "unanswered": outcome.unanswered,
         "counts": [[*key, n] for key, n in outcome.counts.items()], "undecided": dict(outcome.undecided),
         "failing": outcome.failing, "notes": outcome.notes, "digests": outcome.digests,
@@ -104,7 +105,7 @@ class SavedPlan(NamedTuple):
         return Outcome(
             self.streams, v["version"], run, v["load"], self.options, v["destinations"], looked_at=v["looked_at"],
             unanswered=v["unanswered"], counts=counts, undecided=Counter(v["undecided"]), failing=v["failing"],
-            notes=v["notes"], digests=v["digests"],
+            notes=v["notes"], digests=v["digests"], samples_version=v["samples_version"],
         )  # fmt: skip
 
 
