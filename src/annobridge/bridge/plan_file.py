@@ -39,8 +39,8 @@ FROM_TOOL = Source()
 _OPTIONS = [name for name in Options.__slots__ if name != "decisions"]
 _VALUES: dict[str, type] = {
     "dataset": str, "anno_key": str, "run_id": str, "rev": int, "options": dict, "version": int, "load": int, "destinations": dict,
-    "sent": int, "unanswered": int, "counts": list, "undecided": dict, "failing": int, "notes": list, "digests": dict,
-    "source": dict,
+    "looked_at": int, "samples_version": int, "unanswered": int, "counts": list, "undecided": dict, "failing": int, "notes": list,
+    "digests": dict, "source": dict,
 }  # fmt: skip
 _SMALL, _MAX_RATIO = 16 << 20, 200  # bytes of a member that are always unpacked; and how often its size others may have
 _ERRORS = (
