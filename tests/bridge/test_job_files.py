@@ -20,7 +20,7 @@ COUNTS = st.integers(0, 9)
 NAMES = st.text(max_size=4)
 TALLIES = st.builds(
     Tally,
-    sent=COUNTS, unanswered=COUNTS, skipped=COUNTS, failing=COUNTS,
+    looked_at=COUNTS, unanswered=COUNTS, skipped=COUNTS, failing=COUNTS,
     counts=st.dictionaries(st.tuples(NAMES, st.sampled_from(["add", "edit", "delete"])), COUNTS).map(Counter),
     undecided=st.dictionaries(NAMES, COUNTS).map(Counter),
     problems=TEXTS, gone=TEXTS, not_taken=TEXTS, notes=TEXTS,

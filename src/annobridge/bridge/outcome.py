@@ -179,9 +179,9 @@ class Outcome(Tally):
     options: Options
     destinations: Mapping[str, str]
     execution: Execution = LOCAL  # where it was planned, and is written
+    is_file: bool = False  # whether the tool was not asked
     processes: int = 1  # of this machine, that planned it
     samples_version: int | None = None  # of the samples, from before it was planned
-    is_file: bool = False  # whether the tool was not asked
     verb: str = LOAD
     marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
     left: int = 0  # changes that are left for later

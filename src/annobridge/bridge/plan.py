@@ -72,7 +72,7 @@ def make(
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(
         Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution,
-        answers.is_file,
+        is_file=answers.is_file,
     )  # fmt: skip
     outcome.patterns, outcome.samples_version = stores.protections.all(), stores.samples.version()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
