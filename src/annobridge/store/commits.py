@@ -55,7 +55,7 @@ class Commits:
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
         """Commit a change that was planned on ``table``; returns the new version.
 
-        ``token`` is stored with the commit, so that ``find_version`` finds it. ``table`` moves to the new version.
+        ``token`` is stored with the commit, so that ``find_version`` finds it.
 
         Raises:
             CommitConflictError: of Lance.
@@ -67,7 +67,8 @@ class Commits:
         with translate_errors(self._database.uri, self.name, "written"):
             self._require_files(table, change)
             try:
-                done = lance.LanceDataset.commit(table, transaction, storage_options=self._database.storage_options)
+                # By the URI: what is cached of the table is not to decide about conflicts.
+                done = lance.LanceDataset.commit(table.uri, transaction, storage_options=self._database.storage_options)
             except CommitConflictError:
                 raise
             except OSError:
