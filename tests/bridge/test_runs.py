@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from lance.commit import CommitConflictError
 
 import annobridge as ab
 from annobridge.backend.memory import MemoryBackend
+from annobridge.bridge import apply as loading
 from annobridge.bridge import undo as undoing
 from annobridge.exceptions import Unreachable
 from annobridge.store.commits import MAX_ATTEMPTS, Commits
@@ -464,6 +466,22 @@ def test_a_busy_ledger_does_not_hide_that_a_load_has_happened(sent, monkeypatch)
     assert (report.edited, report.version) == (1, sent.ds.stores.labels.version())
     (load,) = sent.ds.stores.runs.get_idle("r").loads
     assert (load.state, load.version) == ("applied", report.version)
+
+
+def test_a_load_that_has_happened_is_told_though_another_process_has_the_run(sent, monkeypatch):
+    """The other one planned meanwhile, and takes the lease to find that its plan is stale."""
+    other, held = ab.load_dataset(sent.path).stores.runs, ExitStack()
+
+    def apply(*given, plain=loading.apply):
+        version = plain(*given)
+        held.enter_context(other.hold(other.get_settled("r"), "is being loaded"))
+        return version
+
+    sent.hands.set("car0", label="person")
+    monkeypatch.setattr(loading, "apply", apply)
+    with held:
+        report = sent.load()
+    assert (report.edited, report.version) == (1, sent.ds.stores.labels.version())
 
 
 def test_a_plan_can_be_forced(sent):

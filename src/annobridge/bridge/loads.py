@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -15,7 +16,7 @@ from ..core.did_you_mean import did_you_mean
 from ..core.merge import destination
 from ..core.review.decisions import DECISIONS
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption
+from ..exceptions import InvalidOption, RunNotFound
 from ..jobs.execution import Execution
 from ..store.run import Run
 from ..store.stores import Stores
@@ -107,7 +108,8 @@ class Loads:
                 return LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
 
         report = loading.until_not_stale(plan_and_apply)
-        self.run = self._stores.runs.get_idle(self.anno_key)
+        with suppress(RunNotFound):  # the load has happened, whatever others do with the run now
+            self.run = self._stores.runs.get_settled(self.anno_key)
         return report
 
 
