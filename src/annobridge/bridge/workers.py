@@ -29,17 +29,17 @@ class Work(Protocol[Job_contra, Result_co]):
         ...
 
 
-def processes_for(answers: Any, jobs: int, most: int, execution: Execution = LOCAL) -> int:
+def processes_for(answers: Any, jobs: int, limit: int, execution: Execution = LOCAL) -> int:
     """How many processes of this machine do so many jobs: one, if others cannot reach the tool.
 
     Args:
         answers: the tool.
         jobs: the number of jobs.
-        most: how many tasks the tool bears at once.
+        limit: the largest number of tasks that the tool takes at once.
         execution: how many processes there may be.
     """
     is_shared = isinstance(answers, CheckedBackend) and not answers.in_process
-    return min(execution.processes(jobs), most) if is_shared else 1
+    return min(execution.processes(jobs), limit) if is_shared else 1
 
 
 def run_jobs(

@@ -104,17 +104,9 @@ class Commits:
         Args:
             attempt: how often the caller has tried before; the pause before a fence grows with it.
         """
-        for more in range(MAX_ATTEMPTS):
-            # Two writers that fence at once refuse each other, so they wait for random times.
-            time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311
-            table = self.latest()
-            try:
-                # To Lance, a change of the columns conflicts with everything, even if the columns stay the same.
-                version = self.commit(table, lance.LanceOperation.Project(table.schema))
-            except CommitConflictError:
-                continue
-            return self._database.table(self.name, version)
-        raise self.contention_error()
+        # To Lance, a change of the columns conflicts with everything, even if the columns stay the same.
+        version = self.commit_newest(lambda table: lance.LanceOperation.Project(table.schema), attempt)
+        return self._database.table(self.name, version)
 
     def commit_fenced(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
         """Commit what ``prepare`` returns for a fenced version of the table; returns the new version.
@@ -129,12 +121,16 @@ class Commits:
                 continue
         raise self.contention_error()
 
-    def commit_newest(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
+    def commit_newest(
+        self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation], before: int = 0
+    ) -> int:
         """Commit what ``prepare`` returns for the newest version of the table; returns the new version.
 
         ``prepare`` may raise to refuse the commit. It is called again after a conflict; after many, ``StalePlan`` is raised.
+        ``before`` is how often the caller has tried before; the pause before an attempt grows with it.
         """
-        for attempt in range(MAX_ATTEMPTS):
+        for attempt in range(before, before + MAX_ATTEMPTS):
+            # Two writers that commit at once may refuse each other, so they wait for random times.
             time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
             table = self.latest()
             try:

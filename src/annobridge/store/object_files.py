@@ -95,8 +95,6 @@ def _split(uri: str) -> tuple[str, str]:
 
 def _store(place: str, options: tuple[tuple[str, str], ...]) -> Any:
     """The store of a bucket, or container, by these options and those of the environment."""
-    if fault := fault_of_options(dict(options)):
-        raise OSError(fault)
     variables = ((name, value) for name, value in os.environ.items() if name.startswith(_VARIABLES))
     return _kept_store(place, options, tuple(sorted(variables)))
 
@@ -104,6 +102,8 @@ def _store(place: str, options: tuple[tuple[str, str], ...]) -> Any:
 @functools.lru_cache(64)
 def _kept_store(place: str, options: tuple[tuple[str, str], ...], _variables: tuple[tuple[str, str], ...]) -> Any:
     """A store, whose connections are kept until options or variables are others: it reads the variables once."""
+    if fault := fault_of_options(dict(options)):
+        raise OSError(fault)
     from_url: Any = stores.from_url  # its overloads name each option
     config: dict[str, Any] = {}
     client: dict[str, Any] = {}
