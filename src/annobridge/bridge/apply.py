@@ -95,7 +95,7 @@ def _write(stores: Stores, outcome: Outcome, run: Run, hold: Hold) -> int | None
         append_history(stores, written)
         if outcome.used.num_rows:
             stores.decisions.add(outcome.used, outcome.load)
-        is_changed = bool(outcome.streams.rows["replaced"])
+        is_changed = any(outcome.streams.rows[name] for name in ("writes", "replaced"))
         version = commit(stores, outcome.streams, outcome.version, run, load, written) if is_changed else None
     except BaseException:
         stores.runs.abandon_load(run, load)

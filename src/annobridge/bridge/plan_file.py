@@ -24,7 +24,7 @@ from ..store.run import Run
 from .outcome import LAST, Options, Outcome
 from .task_planner import STREAMS
 
-_FORMAT = 2
+_FORMAT = 3
 _PLAN, _DECISIONS, _ROWS = "plan.json", "decisions.arrow", "rows/{}.arrow"
 
 

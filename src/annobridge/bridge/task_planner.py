@@ -38,7 +38,7 @@ from ..store.by_task import ByTask, in_task_order, task_ranges
 from ..store.sample_states import not_recorded
 from ..store.schemas import SAMPLE_STATES
 from ..store.stores import Stores
-from .counts import counted
+from .counts import counted_changes
 from .download import GONE, Answers, Sent, digest_of, download_all
 from .outcome import Tally
 from .plan_jobs import Job, LoadContext, Planned, TaskToPlan
@@ -281,8 +281,7 @@ class _JobPlanner:
         if learned.num_rows:
             is_old = pc.is_in(learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
             self._streams.add("baseline", learned.filter(pc.invert(is_old)))
-        for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
-            self._tally.counts.update(counted(rows))
+        self._tally.counts.update(counted_changes(merged.writes, merged.replaced))
 
     def _as_tool_knows_it(self, sent: pa.Table, theirs: pa.Table) -> tuple[pa.Table, pa.Table]:
         """The baseline without labels that came from a file and are not in the tool: they cannot have been deleted there. Those

@@ -36,6 +36,7 @@ from ..store.schemas import CHANGES
 from ..store.stores import Stores
 from ..store.tables import quote
 from . import apply as loading
+from .counts import Counts, counted_changes, total
 from .reports import Undone
 from .written import write_labels
 
@@ -63,7 +64,7 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
     streams = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
-    found: Counter[str] = Counter()
+    found: Counts = Counter()
     user_columns_version = stores.labels.version_before(load.version)
     for merged, without_sample in _merge_tasks(stores, run, load, version):
         streams.add("writes", merged.writes)
@@ -71,15 +72,14 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
         streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, without_sample]))
         if user_columns_version is None and stores.labels.has_user_columns():
             streams.add("kept", _lost_user_columns(merged.writes))
-        for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
-            found[pair["values"]] += pair["counts"]
+        found.update(counted_changes(merged.writes, merged.replaced))
     streams.finish()
     loading.require_samples(stores, streams, run)
     stores.marks.forget(run)  # or a load of what changed since the last one would leave out what is undone
     run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
-        if streams.rows["replaced"]:
+        if streams.rows["writes"] or streams.rows["replaced"]:
             written = write_labels(stores, streams.parts, version, user_columns_version)
             done = loading.commit(stores, streams, version, run, mark, [written])
     except BaseException:
@@ -88,7 +88,7 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     for field in set(load.destinations.values()) - run.destinations:  # no other load put an answer there
         stores.answered.forget(run, field)
     stores.runs.end_load(run, mark, done)
-    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _REVERSED.items()}, streams, done)
+    return Undone(run.anno_key, load.number, {a: total(found, b) for a, b in _REVERSED.items()}, streams, done)
 
 
 def _lost_user_columns(writes: pa.Table) -> pa.Table:

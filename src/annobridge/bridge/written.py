@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.labels import LABELS
+from ..core.labels import LABELS, conform
 from ..jobs.calls import Caller
 from ..jobs.execution import telling
 from ..jobs.shared import SharedJobs, in_order
@@ -29,6 +29,8 @@ from .run_states import nothing_loaded
 
 _ROWS_PER_CALL = FILE_ROWS  # each call writes files of its own for each table
 _CHANGES = "annotation_changes"
+_ADDRESSES = ["_rowaddr", "_rowid"]
+_OF_ADDED = ["label_id", "sample_id", "field", "kind", "rev", "action", "task"]
 
 
 class LoadRows(NamedTuple):
@@ -114,8 +116,8 @@ def write_labels(
 
 
 def _replaced_addresses(parts: Sequence[Part]) -> npt.NDArray[np.uint64]:
-    found = [batch.filter(pc.not_equal(batch["action"], "add"))["_rowaddr"] for batch in batches(parts, "replaced")]
-    return np.concatenate([np.zeros(0, np.uint64), *(addresses.to_numpy() for addresses in found)])
+    addresses = [batch["_rowaddr"].to_numpy() for batch in batches(parts, "replaced")]
+    return np.concatenate([np.zeros(0, np.uint64), *addresses])
 
 
 def replaced_keys(parts: Sequence[Part]) -> pa.Table:
@@ -133,10 +135,14 @@ def rows_of(parts: Sequence[Part], stream: str, action: str, schema: pa.Schema) 
 
 
 def _changes(parts: Sequence[Part], rows: LoadRows) -> Iterator[pa.RecordBatch]:
-    for batch in batches(parts, "replaced"):
-        extra = [pa.repeat(rows.run_id, batch.num_rows), pa.repeat(pa.scalar(rows.load, pa.int32()), batch.num_rows)]
-        kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
-        yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)
+    """The labels before the load. Of those that it adds, only what tells an undo which they are."""
+    of_load = {"run_id": rows.run_id, "load": rows.load}
+    for part in parts:  # the order is the same, whichever parts a call has
+        for batch in batches([part], "replaced"):
+            yield from conform(pa.table(batch).drop_columns(_ADDRESSES), CHANGES, **of_load).to_batches()
+        for batch in batches([part], "writes"):
+            added = pa.table(batch.select(_OF_ADDED)).filter(pc.equal(batch["action"], "add"))
+            yield from conform(added, CHANGES, **of_load).combine_chunks().to_batches()
 
 
 def append_history(stores: Stores, written: Sequence[Written]) -> None:

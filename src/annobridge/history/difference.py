@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..bridge.changed_labels import ChangedLabels
+from ..bridge.counts import Counts, counted_changes
 from ..core import ids
 from ..core.arrays import as_array
 from ..core.labels import LABELS
@@ -39,7 +40,7 @@ class Difference(ChangedLabels):
 
     def __init__(
         self, before: tuple[str, Stores], after: tuple[str, Stores], added: pa.Array, changed: pa.Array, deleted: pa.Array,
-        streams: Streams, counted: Counter[tuple[str, str]],
+        streams: Streams, counted: Counts,
     ) -> None:  # fmt: skip
         super().__init__(streams, counted)
         self.before, self._before = before
@@ -104,7 +105,7 @@ class Difference(ChangedLabels):
 def difference(before: tuple[str, Stores], after: tuple[str, Stores]) -> Difference:
     """Compare two versions of a dataset, each with its name."""
     streams = Streams({"writes": WRITES, "replaced": REPLACED, "proposed": PROPOSED})
-    counted: Counter[tuple[str, str]] = Counter()
+    counted: Counts = Counter()
     samples_before = samples_after = before[1].samples.ids()
     if before[1].samples.version() != after[1].samples.version():
         samples_after = after[1].samples.ids()
@@ -123,8 +124,7 @@ def difference(before: tuple[str, Stores], after: tuple[str, Stores]) -> Differe
             found = differences(old_rows, new_rows)
             for name, rows in found._asdict().items():
                 streams.add(name, rows)
-            for field, action, count in _counts(found.replaced):
-                counted[field, action] += count
+            counted.update(counted_changes(found.writes, found.replaced))
     streams.finish()
     return Difference(before, after, added, changed_samples(before[1], after[1]), deleted, streams, counted)
 
@@ -149,9 +149,3 @@ def _grouped(
         groups.close()
         raise
     return groups
-
-
-def _counts(replaced: pa.Table) -> Iterator[tuple[str, str, int]]:
-    found = replaced.group_by(["field", "action"], use_threads=False).aggregate([([], "count_all")])
-    for row in found.to_pylist():
-        yield row["field"], row["action"], row["count_all"]

@@ -17,12 +17,15 @@ Row = tuple[str, str, str, str | None, str | None]
 
 def table(rows: list[Row]) -> pa.Table:
     """``CHANGED`` of a plan of these rows: sample, field, action, class before and after."""
-    names = ["label_id", "sample_id", "field", "action", "label"]
-    before = [(str(n), s, f, a, None if a == "add" else old) for n, (s, f, a, old, _) in enumerate(rows)]
-    writes = [(str(n), new) for n, (_, _, a, _, new) in enumerate(rows) if a != "delete"]
-    columns = [pa.array(c, pa.string()) for c in zip(*before, strict=True)] or [pa.array([], pa.string())] * 5
-    written = [pa.array(c, pa.string()) for c in zip(*writes, strict=True)] or [pa.array([], pa.string())] * 2
-    return changed(pa.table(columns, names=names), pa.table(written, names=["label_id", "label"]))
+    schema = pa.schema([(name, pa.string()) for name in ("label_id", "sample_id", "field", "action", "label")])
+    given = list(enumerate(rows))
+    before = [(str(n), s, f, a, old) for n, (s, f, a, old, _) in given if a != "add"]
+    writes = [(str(n), s, f, a, new) for n, (s, f, a, _, new) in given if a != "delete"]
+    tables = (
+        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in side], schema)
+        for side in (before, writes)
+    )
+    return changed(*tables)
 
 
 @given(ROWS)

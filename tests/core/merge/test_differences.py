@@ -60,10 +60,7 @@ def test_what_comes_and_goes_and_stays():
         {"label_id": "c", "action": "add", "components": None}
     ]
     rows = found.replaced.select(["label_id", "action", "label"]).to_pylist()
-    assert rows == [
-        {"label_id": "a", "action": "delete", "label": "car"},
-        {"label_id": "c", "action": "add", "label": None},
-    ]
+    assert rows == [{"label_id": "a", "action": "delete", "label": "car"}]
     changes = changes_of(found.proposed, SIZES, found.replaced, found.writes)
     assert [(c["label_id"], c["group"], c["class_from"], c["class_to"]) for c in changes.to_pylist()] == [
         ("a", "deletion", "car", None),

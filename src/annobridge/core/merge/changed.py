@@ -24,13 +24,18 @@ def changed(before: pa.Table, writes: pa.Table) -> pa.Table:
     ``before`` has the labels that are replaced (``REPLACED``), ``writes`` those that are written (``WRITES``).
 
     >>> before = pa.table({"label_id": ["a"], "sample_id": ["s"], "field": ["f"], "action": ["edit"], "label": ["car"]})
-    >>> changed(before, pa.table({"label_id": ["a"], "label": ["bus"]})).to_pylist()[0]["after"]
-    'bus'
+    >>> after = before.set_column(4, "label", [["bus"]])
+    >>> changed(before, after).select(["before", "after"]).to_pylist()
+    [{'before': 'car', 'after': 'bus'}]
     """
     index = pc.index_in(before["label_id"], value_set=writes["label_id"].combine_chunks().cast(pa.string()))
-    names = ["label_id", "sample_id", "field", "action", "label"]
-    rows = [*(before[name] for name in names), writes["label"].take(index)]
-    table = pa.table([column.cast(pa.string()) for column in rows], schema=CHANGED)
+    added = writes.filter(pc.equal(writes["action"], "add"))
+    names = ["label_id", "sample_id", "field", "action"]
+    replaced = [*(before[name] for name in names), before["label"], writes["label"].take(index)]
+    new = [*(added[name] for name in names), pa.nulls(added.num_rows, pa.string()), added["label"]]
+    table = pa.concat_tables(
+        pa.table([column.cast(pa.string()) for column in columns], schema=CHANGED) for columns in (replaced, new)
+    )
     return pa.concat_tables(table.filter(pc.equal(table["action"], action)) for action in ACTIONS)
 
 

@@ -109,7 +109,7 @@ def redirect(
     # A label that was moved here to a sample of another task has no copy, whichever tasks are merged at once. The task of one that
     # is new in the tool is that of its sample there.
     label_ids, names = (
-        pa.concat_arrays([as_array(sent[name]), as_array(merged.replaced[name])]) for name in ("label_id", "task")
+        pa.concat_arrays([as_array(sent[name]), as_array(merged.writes[name])]) for name in ("label_id", "task")
     )
     in_tool = names.take(index_of(result["label_id"], label_ids))
     stayed = pc.fill_null(pc.equal(in_tool, provenance.tasks.of(result["sample_id"])), True)

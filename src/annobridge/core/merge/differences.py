@@ -32,8 +32,7 @@ class Differences(NamedTuple):
     """What makes one table into the other, in the forms in which a merge has it."""
 
     writes: pa.Table  # WRITES: the labels that are new or edited, as they are afterwards
-    # REPLACED: the labels that are edited or gone, as they were; of new ones, id, sample, field and kind
-    replaced: pa.Table
+    replaced: pa.Table  # REPLACED: the labels that are edited or gone, as they were
     proposed: pa.Table  # PROPOSED: before is ``base`` and ``ours``, afterwards is ``theirs``
 
 
@@ -62,7 +61,7 @@ def differences(before: pa.Table, after: pa.Table) -> Differences:
         edits[name] = (action == "edit") & ~equal_rows(base[name], theirs[name])
     edits = {name: where for name, where in edits.items() if where.any()}
     return Differences(
-        _writes(theirs, action, edits), _replaced(base, theirs, action, edits), _proposed(base, theirs, action, edits)
+        _writes(theirs, action, edits), _replaced(base, action, edits), _proposed(base, theirs, action, edits)
     )
 
 
@@ -76,17 +75,20 @@ def _components(action: np.ndarray, edits: dict[str, np.ndarray], among: np.ndar
 def _writes(theirs: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:
     among = action != "delete"
     rows = theirs.select(LABELS.names).filter(pa.array(among))
-    columns = [pa.array(action[among], pa.string()), _components(action, edits, among)]
-    return pa.Table.from_arrays([*rows.columns, *columns], schema=WRITES)
+    return _with_action(rows, action, edits, among, WRITES)
 
 
-def _replaced(base: pa.Table, theirs: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:
+def _replaced(base: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:
     among = action != "add"
     rows = base.select(LABELS.names).filter(pa.array(among))
+    return _with_action(rows, action, edits, among, REPLACED)
+
+
+def _with_action(
+    rows: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray], among: np.ndarray, schema: pa.Schema
+) -> pa.Table:
     rows = rows.append_column("action", pa.array(action[among], pa.string()))
-    rows = rows.append_column("components", _components(action, edits, among))
-    added = theirs.filter(pa.array(~among)).select(["label_id", "sample_id", "field", "kind", "rev"])
-    return pa.concat_tables([conform(rows, REPLACED), conform(added, REPLACED, action="add")])
+    return conform(rows.append_column("components", _components(action, edits, among)), schema)
 
 
 def _proposed(base: pa.Table, theirs: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:

@@ -18,14 +18,14 @@ from .sides import Sides
 _CHANGE = [
     pa.field("action", pa.string()),  # add | edit | delete
     pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
+    pa.field("task", pa.string()),
 ]
 WRITES = pa.schema([*LABELS, *_CHANGE])
-# What a write replaces: the label before it, and the address of its row. Of an addition, only the id, sample, field and kind.
+# The labels that are edited or deleted, as they were before, with the addresses of their rows.
 REPLACED = pa.schema(
     [
         *(f.with_nullable(True) for f in LABELS),
         *_CHANGE,
-        pa.field("task", pa.string()),
         pa.field("_rowaddr", pa.uint64()),
         pa.field("_rowid", pa.uint64()),
     ]
@@ -98,21 +98,22 @@ class RowBuilder:
         """Our rows with the components of the tool."""
         rows = with_components(self._sides.ours, self._sides.exact, written)
         rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
-        return self._writes(take_rows(rows, np.flatnonzero(where)), "edit", component_lists(written, where))
+        task = self._tasks.filter(pa.array(where))
+        return self._writes(take_rows(rows, np.flatnonzero(where)), "edit", component_lists(written, where), task)
 
     def added(self, rows: pa.Table, where: Bools) -> pa.Table:
         """New rows."""
-        return self._writes(
-            take_rows(rows, np.flatnonzero(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string()))
-        )
+        rows = take_rows(rows, np.flatnonzero(where))
+        none = pa.nulls(rows.num_rows, pa.list_(pa.string()))
+        return self._writes(rows, "add", none, self._provenance.tasks.of(rows["sample_id"]))
 
-    def _writes(self, rows: pa.Table, action: str, components: pa.Array) -> pa.Table:
+    def _writes(self, rows: pa.Table, action: str, components: pa.Array, task: pa.Array) -> pa.Table:
         provenance, rows = self._provenance, rows.select(LABELS.names)
         rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
         time = pc.fill_null(rows["time"], provenance.time)
         rows = rows.drop_columns(["run", "tool", "rev"])
         rows = set_columns(conform(rows, LABELS, run=provenance.run, tool=provenance.tool, rev=0), rev=rev, time=time)
-        return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
+        return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components, task], schema=WRITES)
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         """Our rows before the load, with their addresses."""
@@ -120,12 +121,6 @@ class RowBuilder:
         rows = rows.append_column(_CHANGE[1], components)
         rows = rows.append_column("task", self._tasks.filter(pa.array(where)))
         return conform(rows, REPLACED, action=action)
-
-    def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
-        """Additions replace nothing; their entries tell an undo which labels to delete."""
-        rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
-        rows = rows.append_column("task", self._provenance.tasks.of(rows["sample_id"]))
-        return conform(rows, REPLACED, action="add")
 
     def revision(self, written: Bools) -> np.ndarray:
         """The revision of our rows after the load that equals the baseline; -1 where it differs from that."""

@@ -31,7 +31,7 @@ from .proposed import Review
 from .reconcile import Wording, merge
 from .sides import written_since
 
-PUSHED = pa.schema([*WRITES, pa.field("remote_id", pa.string()), pa.field("task", pa.string())])
+PUSHED = pa.schema([*WRITES, pa.field("remote_id", pa.string())])
 DELETED = REMOTE.append(pa.field("task", pa.string()))
 NOT_IN_TOOL = "push"  # in place of the tool's id of a label that is about to be added
 _WORDING = Wording(
@@ -102,9 +102,9 @@ def plan_push(
     remote_ids = pc.if_else(is_edit, _of_label(writes, there, "remote_id"), None)
     ids = as_array(merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))["label_id"])
     return ToPush(
-        labels=_with_task(writes.append_column("remote_id", remote_ids), PUSHED, provenance),
+        labels=conform(writes.append_column("remote_id", remote_ids), PUSHED),
         replaced=merged.replaced,
-        deleted=_with_task(there.filter(pc.is_in(there["label_id"], value_set=ids)), DELETED, provenance),
+        deleted=_with_tasks(there.filter(pc.is_in(there["label_id"], value_set=ids)), provenance),
         intended=_intended(merged.baseline, writes.filter(pc.invert(is_edit)), here.labels, schema),
         conflicts=_sides_exchanged(merged.conflicts),
         refused=merged.refused,
@@ -112,8 +112,8 @@ def plan_push(
     )
 
 
-def _with_task(rows: pa.Table, schema: pa.Schema, provenance: Provenance) -> pa.Table:
-    return conform(rows.append_column("task", provenance.tasks.of(rows["sample_id"])), schema)
+def _with_tasks(rows: pa.Table, provenance: Provenance) -> pa.Table:
+    return conform(rows.append_column("task", provenance.tasks.of(rows["sample_id"])), DELETED)
 
 
 def _as_ours(there: pa.Table, base: pa.Table) -> pa.Table:

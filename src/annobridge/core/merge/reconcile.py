@@ -250,20 +250,21 @@ def _build(
     edited = any_of(components.values(), len(case))
     build = RowBuilder(sides, provenance)
     edited_rows = build.edited(components, edited)
-    added_rows = [
-        build.added(sides.theirs, decisions.add),
-        build.added(with_all_attributes(accepted_base), decisions.restore),
-    ]
     revision = build.revision(edited | ~sides.here)
     return Merged(
-        writes=pa.concat_tables([edited_rows, *added_rows]),
+        writes=pa.concat_tables(
+            [
+                edited_rows,
+                build.added(sides.theirs, decisions.add),
+                build.added(with_all_attributes(accepted_base), decisions.restore),
+            ]
+        ),
         replaced=pa.concat_tables(
             [
                 build.replaced(edited, "edit", edited_rows["components"]),
                 build.replaced(
                     decisions.delete, "delete", pa.nulls(int(decisions.delete.sum()), pa.list_(pa.string()))
                 ),
-                build.nothing_replaced(added_rows),
             ]
         ),
         baseline=pa.concat_tables(
