@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lance
+import pyarrow as pa
 import pytest
 from tests import children
 from tests.bridge import wrecks as child
@@ -436,4 +437,4 @@ def test_loads_of_many_runs_at_once_all_come_through(sent):
 
 def test_ids_derive_alike_in_every_process():
     run = "00000000-0000-0000-0000-000000000007"
-    assert children.call(ids.derive, run, ["m1"]).value == ids.derive(run, ["m1"])
+    assert children.call(ids.derive, run, pa.array(["m1"])).value == ids.derive(run, pa.array(["m1"]))

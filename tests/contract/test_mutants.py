@@ -153,9 +153,9 @@ def new_id(of: Callable[[list[Any]], str]) -> Mutant:
     return lambda patch: patch.setattr(MemoryAnnotator, "add", add)
 
 
-def ids_of_remote_ids(run_id: str, names: list[str]) -> pa.Array:
+def ids_of_remote_ids(run_id: str, names: pa.Array) -> pa.Array:
     """A bridge that takes a remote id for unique in the whole run: the sample is not in the ids of new labels."""
-    return derive(run_id, [name.partition("\n")[0] for name in names])
+    return derive(run_id, pa.array([name.partition("\n")[0] for name in names.to_pylist()], pa.string()))
 
 
 def own_attribute(change: Callable[[dict[str, Any]], list[Any]]) -> Mutant:

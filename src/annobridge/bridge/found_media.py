@@ -71,7 +71,7 @@ def _own_ids(backend: CheckedBackend, task: FoundTask) -> pa.Array:
     for name in task.media["name"].to_pylist():
         parts.append(join_parts(backend.name, server, task.key, name, str(counts[name])))
         counts[name] += 1
-    return derive(_SPACE, parts) if parts else pa.array([], pa.string())
+    return derive(_SPACE, pa.array(parts, pa.string()))
 
 
 def _here(stores: Stores, sample_ids: pa.Array) -> list[bool]:

@@ -149,7 +149,7 @@ def _labels_after_load(merged: Merged, sent: pa.Table, ours: pa.Table, fields: p
 def copy_ids(label_ids: pa.Array | pa.ChunkedArray, target: str | pa.Array, run_id: str) -> pa.Array:
     """The ids of the copies of labels in the field ``target`` (one for all, or one for each)."""
     keys = pc.binary_join_element_wise(target, as_array(label_ids), _COPY_PREFIX)
-    return ids.derive(run_id, keys.to_pylist())
+    return ids.derive(run_id, keys)
 
 
 def with_copies(disputes: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import ids
-from ..arrays import Ints, as_array, equal, not_null
+from ..arrays import Ints, as_array, equal, not_null, replace_values
 from ..codes import first_with, repeated_codes, row_codes
 from ..labels import REMOTE, SINGLE, TOOL_KEY
 from ..lookup import look_up
@@ -86,7 +86,9 @@ def _pair_duplicates(
         new = new[1:]  # the first label with a new remote id is not a copy
     remote_and_sample = [theirs[name][int(their_rows[0])].as_py() for name in ("remote_id", "sample_id")]
     names = [ids.join_parts(*remote_and_sample, str(n)) for n in range(1, len(their_rows) + len(base_rows) + 1)]
-    taken = pc.is_in(ids.derive(run_id, names), value_set=as_array(base["label_id"]).take(pa.array(base_rows)))
+    taken = pc.is_in(
+        ids.derive(run_id, pa.array(names)), value_set=as_array(base["label_id"]).take(pa.array(base_rows))
+    )
     free = [name for name, is_taken in zip(names, taken.to_pylist(), strict=True) if not is_taken]
     return index, dict(zip(new.tolist(), free, strict=False))
 
@@ -117,11 +119,10 @@ def _with_new_ids(label_id: pa.Array, run_id: str, theirs: pa.Table, copy_names:
     new = np.flatnonzero(~not_null(label_id))
     if not len(new):
         return label_id
-    names = ids.join_columns(
-        *(as_array(theirs[name].take(pa.array(new))) for name in ("remote_id", "sample_id"))
-    ).to_pylist()
-    for row, name in copy_names.items():
-        names[int(np.searchsorted(new, row))] = name
+    names = ids.join_columns(*(as_array(theirs[name].take(pa.array(new))) for name in ("remote_id", "sample_id")))
+    if copy_names:
+        copies = np.searchsorted(new, np.array(list(copy_names), np.int64))
+        names = replace_values(names, copies, pa.array(copy_names.values(), pa.string()))
     index = np.full(len(label_id), -1, np.int64)
     index[new] = np.arange(len(new))
     return pc.if_else(label_id.is_null(), ids.derive(run_id, names).take(pa.array(index, mask=index < 0)), label_id)

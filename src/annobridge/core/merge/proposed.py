@@ -112,8 +112,7 @@ def propose(
 
 def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array, what: str = "change") -> pa.Array:
     """The id of each change: the same in every plan of the run for ``what``."""
-    pairs = zip(label_ids.to_pylist(), components.to_pylist(), strict=True)
-    return ids.derive(run_id, [ids.join_parts(what, *pair) for pair in pairs])
+    return ids.derive(run_id, ids.join_columns(pa.repeat(what, len(label_ids)), label_ids, components))
 
 
 def _with_states(proposed: pa.Table, review: Review) -> pa.Table:

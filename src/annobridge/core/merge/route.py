@@ -141,8 +141,7 @@ def _added(theirs: pa.Table, where: Bools, targets: list[str | None], known: Boo
     if not known.any():
         return rows
     # Names of four parts, which no name of ``match`` has. Copies of a label have the same remote id, so its own id is a part.
-    columns = (rows[name].to_pylist() for name in ("remote_id", "sample_id", "kind", "label_id"))
-    names = [ids.join_parts(*parts) for parts in zip(*columns, strict=True)]
+    names = ids.join_columns(*(as_array(rows[name]) for name in ("remote_id", "sample_id", "kind", "label_id")))
     new = ids.derive(base["run_id"][0].as_py(), names)
     label_ids = pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks())
     rows = set_columns(rows, **{BASE_ROW.name: None})

@@ -171,7 +171,7 @@ def keep_both(verdicts: Verdicts, allowed: Allowed, sides: Sides, run_id: str) -
         return allowed, sides
     at = np.flatnonzero(both)
     label_ids = as_array(sides.theirs["label_id"])
-    new = ids.derive(run_id, [ids.join_parts("both", i) for i in label_ids.take(pa.array(at)).to_pylist()])
+    new = ids.derive(run_id, ids.join_columns(pa.repeat("both", len(at)), label_ids.take(pa.array(at))))
     label_ids = replace_values(label_ids, at, new)
     theirs, exact = (set_columns(rows, label_id=label_ids) for rows in (allowed.theirs, sides.exact))
     ours = take_rows(sides.ours, np.where(both, -1, np.arange(len(both))))
