@@ -25,9 +25,13 @@ def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def as_mask(values: pa.Array | pa.ChunkedArray) -> Bools:
     """A mask from an Arrow array of booleans; null is False."""
-    filled = pc.fill_null(values, False) if values.null_count else values
-    result: Bools = filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()
-    return result.astype(bool, copy=False)
+    filled = as_array(pc.fill_null(values, False) if values.null_count else values)
+    if not len(filled):
+        return np.zeros(0, bool)
+    # Arrow's own conversion takes the bits one by one.
+    octets = np.frombuffer(filled.buffers()[1], np.uint8)[filled.offset // 8 : (filled.offset + len(filled) + 7) // 8]
+    bits: Bools = np.unpackbits(octets, bitorder="little").view(bool)
+    return bits[filled.offset % 8 :][: len(filled)]
 
 
 def not_null(values: pa.Array | pa.ChunkedArray) -> Bools:
@@ -46,10 +50,12 @@ def is_rotated(rotations: pa.Array | pa.ChunkedArray) -> Bools:
     >>> is_rotated(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
     [False, False, False, False, True]
     """
-    degrees = pc.fill_null(as_array(rotations).cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
+    rotated = np.zeros(len(rotations), bool)
+    at = np.flatnonzero(not_null(rotations))  # most labels have none
+    degrees = as_array(rotations).drop_null().cast(pa.float64()).to_numpy()
     with np.errstate(invalid="ignore"):  # for infinity, which counts as rotated
-        result: Bools = np.fmod(degrees, 360.0) != 0
-    return result
+        rotated[at] = np.fmod(degrees, 360.0) != 0
+    return rotated
 
 
 def index_of(values: pa.Array | pa.ChunkedArray, within: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -152,11 +158,14 @@ def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
 def take_rows(rows: pa.Table, numbers: Ints) -> pa.Table:
     """The rows with these numbers; -1 gives a row of nulls.
 
-    Unlike ``Table.take``, it does not read columns that are all null, as most columns of labels are.
+    Unlike ``Table.take``, it does not read columns that are all null, as most columns of labels are, nor copy anything if all rows
+    are taken as they come.
 
     >>> take_rows(pa.table({"a": [7, 8], "b": pa.nulls(2, pa.string())}), np.array([1, -1])).to_pydict()
     {'a': [8, None], 'b': [None, None]}
     """
+    if len(numbers) == rows.num_rows and (numbers == np.arange(len(numbers))).all():
+        return pa.Table.from_arrays([as_array(column) for column in rows.columns], schema=rows.schema)
     absent = numbers < 0
     at = pa.array(np.maximum(numbers, 0), mask=absent) if absent.any() else pa.array(numbers)
     columns = []
