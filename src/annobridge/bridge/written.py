@@ -109,8 +109,9 @@ def write_labels(
         version: of ``labels``, on which it was planned.
         user_columns_version: the version from which labels that an undo restores get the users' own columns.
     """
-    replaced = rows_of(parts, "replaced", "edit", ROW_KEYS)
-    edited = stores.labels.rewrite(version, replaced, rows_of(parts, "writes", "edit", LABELS))
+    changed = [part for part in parts if part.rows["replaced"]]  # the others have additions only
+    replaced = rows_of(changed, "replaced", "edit", ROW_KEYS)
+    edited = stores.labels.rewrite(version, replaced, rows_of(changed, "writes", "edit", LABELS))
     added = stores.labels.write(rows_of(parts, "writes", "add", LABELS), user_columns_version)
     return Written(edited, added, _replaced_addresses(parts), [], [])
 
