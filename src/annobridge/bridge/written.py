@@ -117,7 +117,8 @@ def write_labels(
 
 
 def _replaced_addresses(parts: Sequence[Part]) -> npt.NDArray[np.uint64]:
-    addresses = [batch["_rowaddr"].to_numpy() for batch in batches(parts, "replaced")]
+    # Copied, or each would keep its whole batch in memory.
+    addresses = [batch["_rowaddr"].to_numpy().copy() for batch in batches(parts, "replaced")]
     return np.concatenate([np.zeros(0, np.uint64), *addresses])
 
 
