@@ -902,3 +902,19 @@ def test_every_label_type_can_be_edited_added_and_deleted_without_a_schema_of_cl
     report = bridge.load(force=True)
     assert (report.added, report.edited, report.deleted) == (0, 9, 9)
     bridge.again_is_nothing()
+
+
+def test_a_copy_that_replaces_the_one_label_of_its_frame_is_that_label(empty):
+    empty.ds.add_samples([{"filepath": "v.mp4", "sample_id": "v", "media_type": "video"}])
+    tag = {"sample_id": "v", "kind": "classification", "label": "sun"}
+    empty.ds.add_labels("frames.weather", [{**tag, "label_id": f"f{n}", "frame_number": n} for n in (1, 2)])
+    empty.annotate(schema={"frames.weather": {"type": "classification", "classes": ["sun", "rain"]}})
+    empty.hands.delete("f2")
+    for frame in (3, 2):
+        empty.hands.add(
+            "v", label="rain", field="frames.weather", kind="classification", frame_number=frame, remote_id="x"
+        )
+    report = empty.load()
+    assert (report.added, report.edited, report.deleted) == (1, 1, 0)
+    assert (empty.label("f2")["label"], empty.label("f2")["frame_number"]) == ("rain", 2)
+    empty.again_is_nothing()

@@ -258,6 +258,15 @@ def test_cleanup_after_a_load_that_took_everything(bridge):
     bridge.ds.undo_annotations("r")  # needs no server
 
 
+def test_what_stays_in_the_tool_is_counted_once(bridge):
+    bridge.annotate()
+    for number in range(3):
+        bridge.hands.set(f"car{number}", label="person")
+    bridge.hands.add("s1")
+    report = bridge.load(where=bridge.ds.match("number = 3"), cleanup=True)
+    assert "The tasks were left on the server: 4 changes or samples" in report.notes[-1]
+
+
 @pytest.mark.parametrize("pending", ["refused", "conflicts", "unexpected"])
 def test_cleanup_leaves_work_that_exists_only_there(bridge, pending):
     bridge.annotate(allow_spatial_edits=pending != "refused")

@@ -49,7 +49,7 @@ class ChangedLabels:
         return self.added + self.edited + self.deleted
 
     def writes(self) -> pa.Table:
-        """The labels to write: ``LABELS`` and the columns ``action`` and ``components``."""
+        """The labels to write: ``LABELS``, and the columns ``action``, ``components`` and ``task``."""
         return self._streams.table("writes")
 
     def to_arrow(self) -> pa.Table:

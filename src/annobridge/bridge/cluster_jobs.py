@@ -30,7 +30,7 @@ from . import job_files
 from .outcome import Outcome
 from .place import Place
 from .plan_jobs import Job, LoadContext, Planned
-from .task_planner import plan_jobs
+from .task_planner import STREAMS, plan_jobs
 from .workers import require_outside
 
 _ALONE = {"writes": ("label_id", "sample_id")}  # which this process reads of every job
@@ -131,7 +131,8 @@ def _content(answers: CheckedBackend, context: LoadContext, jobs: Sequence[Job])
             )
     review = looking.review
     values = {
-        "versions": versions(), "run": [context.run.run_id, context.run.rev, context.load],
+        "versions": versions(), "rows": [schema.to_string() for schema in STREAMS.values()],
+        "run": [context.run.run_id, context.run.rev, context.load],
         "tables": [context.version, jobs[0].base.version, jobs[0].states and jobs[0].states.version],
         "tool": [answers.name, answers.config.model_dump_json()],  # without credentials
         "options": [

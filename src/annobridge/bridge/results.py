@@ -137,9 +137,8 @@ class AnnotationResults(Loads):
         everything = replace(report.outcome.options, where=None, reviewed_only=False, since=None)
         where = report.outcome.execution
         new_plan = planning.make(self._stores, self.run, self._checked, everything, execution=where)
-        not_merged = ("writes", "replaced", "refused", "conflicts", "dropped")
-        pending = sum(new_plan.streams.rows[name] for name in not_merged) + new_plan.unanswered
-        pending += new_plan.left
+        not_taken = sum(new_plan.streams.rows[name] for name in ("refused", "conflicts", "dropped"))
+        pending = sum(new_plan.counts.values()) + not_taken + new_plan.unanswered + new_plan.left
         new_plan.streams.close()
         if pending:
             report.outcome.notes.append(

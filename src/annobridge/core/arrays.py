@@ -25,7 +25,7 @@ def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def as_mask(values: pa.Array | pa.ChunkedArray) -> Bools:
     """A mask from an Arrow array of booleans; null is False."""
-    filled = as_array(pc.fill_null(values, False) if values.null_count else values)
+    filled = as_array(pc.fill_null(values, False) if values.null_count else values).cast(pa.bool_())
     if not len(filled):
         return np.zeros(0, bool)
     # Arrow's own conversion takes the bits one by one.
@@ -158,8 +158,8 @@ def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
 def take_rows(rows: pa.Table, numbers: Ints) -> pa.Table:
     """The rows with these numbers; -1 gives a row of nulls.
 
-    Unlike ``Table.take``, it does not read columns that are all null, as most columns of labels are, nor copy anything if all rows
-    are taken as they come.
+    Unlike ``Table.take``, it does not read columns that are all null, as most columns of labels are, nor copy columns of one
+    chunk if all rows are taken as they come.
 
     >>> take_rows(pa.table({"a": [7, 8], "b": pa.nulls(2, pa.string())}), np.array([1, -1])).to_pydict()
     {'a': [8, None], 'b': [None, None]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from hashlib import sha1
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidLabels
 from .hashes import text_hashes
-from .siphash import siphash
 
 _GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))  # of digits in the text of a UUID
 
@@ -45,14 +45,19 @@ def _escaped(texts: pa.Array) -> pa.Array:
     return texts
 
 
-def derive(run_id: str, names: pa.Array) -> pa.Array:
-    """An id for each name: a UUID of version 8, from the name's hash with the run's id as key.
+def derive(space: str, names: pa.Array) -> pa.Array:
+    """``uuid5(UUID(space), name)`` of each name, as a string array; ``space`` is the id of the run, or another UUID.
+
+    Stored labels, and decisions about them, are found again by these ids, so they are the same in every version. Ten times faster
+    than ``uuid.uuid5``: only the SHA-1 digests are computed one by one. Raises ``TypeError`` for null.
 
     >>> run = str(uuid.UUID(int=7))
-    >>> derive(run, pa.array(["a", "b"]))[1] == derive(run, pa.array(["b"]))[0]
+    >>> derive(run, pa.array(["a"]))[0].as_py() == str(uuid.uuid5(uuid.UUID(run), "a"))
     True
     """
-    return _format(siphash(uuid.UUID(run_id).bytes, names).view(np.uint8), version=8)
+    key = uuid.UUID(space).bytes
+    digests = b"".join([sha1(key + name).digest() for name in names.cast(pa.binary()).to_pylist()])  # noqa: S324
+    return _format(np.frombuffer(digests, np.uint8).reshape(-1, 20)[:, :16].copy(), version=5)
 
 
 def fresh(count: int) -> pa.Array:

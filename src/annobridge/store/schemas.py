@@ -40,7 +40,8 @@ RECEIPTS = pa.schema(
 )
 CHANGES = pa.schema(
     [
-        *(f for f in REPLACED if f.name not in ("_rowaddr", "_rowid")),
+        # Of a label that was added, only what tells which it is.
+        *(f.with_nullable(True) for f in REPLACED if f.name not in ("_rowaddr", "_rowid")),
         pa.field("run_id", pa.string()),
         pa.field("load", pa.int32()),
     ]

@@ -40,6 +40,7 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     field = pc.coalesce(as_array(base["field"]).take(at), as_array(theirs["field"]))
     theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
     index = _take_over_single(index, theirs, base, schema)
+    copy_names = {row: name for row, name in copy_names.items() if index[row] < 0}
     at = pa.array(np.maximum(index, 0), mask=index < 0)
     label_id = _with_new_ids(as_array(base["label_id"]).take(at), run_id, theirs, copy_names)
     return theirs.set_column(0, REMOTE.field("label_id"), label_id).append_column(BASE_ROW, at)

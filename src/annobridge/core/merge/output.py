@@ -24,7 +24,7 @@ WRITES = pa.schema([*LABELS, *_CHANGE])
 # The labels that are edited or deleted, as they were before, with the addresses of their rows.
 REPLACED = pa.schema(
     [
-        *(f.with_nullable(True) for f in LABELS),
+        *LABELS,
         *_CHANGE,
         pa.field("_rowaddr", pa.uint64()),
         pa.field("_rowid", pa.uint64()),
