@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import ids
-from ..arrays import Ints, as_array, equal, not_null, replace_values
+from ..arrays import Ints, as_array, equal, not_null, replace_values, take_rows
 from ..codes import first_with, repeated_codes, row_codes
 from ..labels import REMOTE, SINGLE, TOOL_KEY
 from ..lookup import look_up
@@ -120,10 +120,8 @@ def _with_new_ids(label_id: pa.Array, run_id: str, theirs: pa.Table, copy_names:
     new = np.flatnonzero(~not_null(label_id))
     if not len(new):
         return label_id
-    names = ids.join_columns(*(as_array(theirs[name].take(pa.array(new))) for name in ("remote_id", "sample_id")))
+    names = ids.join_columns(*map(as_array, take_rows(theirs.select(["remote_id", "sample_id"]), new).columns))
     if copy_names:
         copies = np.searchsorted(new, np.array(list(copy_names), np.int64))
         names = replace_values(names, copies, pa.array(copy_names.values(), pa.string()))
-    index = np.full(len(label_id), -1, np.int64)
-    index[new] = np.arange(len(new))
-    return pc.if_else(label_id.is_null(), ids.derive(run_id, names).take(pa.array(index, mask=index < 0)), label_id)
+    return replace_values(label_id, new, ids.derive(run_id, names))

@@ -98,21 +98,19 @@ class RowBuilder:
         """Our rows with the components of the tool."""
         rows = with_components(self._sides.ours, self._sides.exact, written)
         rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
-        task = self._tasks.filter(pa.array(where))
-        return self._writes(take_rows(rows, np.flatnonzero(where)), "edit", component_lists(written, where), task)
+        return self._writes(rows, where, "edit", component_lists(written, where))
 
     def added(self, rows: pa.Table, where: Bools) -> pa.Table:
         """New rows."""
-        rows = take_rows(rows, np.flatnonzero(where))
-        none = pa.nulls(rows.num_rows, pa.list_(pa.string()))
-        return self._writes(rows, "add", none, self._provenance.tasks.of(rows["sample_id"]))
+        return self._writes(rows, where, "add", pa.nulls(int(where.sum()), pa.list_(pa.string())))
 
-    def _writes(self, rows: pa.Table, action: str, components: pa.Array, task: pa.Array) -> pa.Table:
-        provenance, rows = self._provenance, rows.select(LABELS.names)
+    def _writes(self, rows: pa.Table, where: Bools, action: str, components: pa.Array) -> pa.Table:
+        provenance, rows = self._provenance, take_rows(rows.select(LABELS.names), np.flatnonzero(where))
         rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
         time = pc.fill_null(rows["time"], provenance.time)
         rows = rows.drop_columns(["run", "tool", "rev"])
         rows = set_columns(conform(rows, LABELS, run=provenance.run, tool=provenance.tool, rev=0), rev=rev, time=time)
+        task = self._tasks.filter(pa.array(where))
         return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components, task], schema=WRITES)
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
