@@ -53,23 +53,27 @@ def many_tasks(folder: Path, tasks: int) -> None:
     assert dataset.count_labels("ground_truth") == echo_store.expected("edit", images, PER_IMAGE)["labels"]
 
 
+def now() -> tuple[float, float, float]:
+    """Seconds: CPU of the process, wall, and CPU of this thread."""
+    return process_time(), perf_counter(), thread_time()
+
+
 def six_labels(folder: Path, runs: int, options: dict[str, Any], edit: Callable[[], None], name: str) -> None:
     """Report what it takes to send and load six labels, in the median of several runs."""
     bridge_echo.build(folder, 1, SIX)
     dataset = ab.load_dataset(folder)
-    found: list[list[float]] = []  # seconds of each run: CPU, wall, and CPU of this thread
-    clocks = process_time, perf_counter, thread_time
+    found: list[list[float]] = []  # seconds of each run, by the clocks of ``now``
     figures: dict[str, Any] = {}
     with measure.phase(name, figures):
         for number in range(runs):
             key = f"run{number}"
-            start = [clock() for clock in clocks]
+            start = now()
             dataset.annotate(key, **FIELD, **options)
-            sent = [clock() for clock in clocks]
+            sent = now()
             edit()
-            edited = [clock() for clock in clocks]
+            edited = now()
             report = dataset.load_annotations(key, unexpected="ignore")
-            end = [clock() for clock in clocks]
+            end = now()
             found.append([b - a + d - c for a, b, c, d in zip(start, sent, edited, end, strict=True)])
             assert report.total, report
             dataset.undo_annotations(key)

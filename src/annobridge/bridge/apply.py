@@ -50,7 +50,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     """
     outcome.require_applicable(force)
     rows = outcome.streams.rows
-    is_empty = not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows
+    is_empty = not changes_labels(outcome.streams) and not rows["baseline"] and not outcome.used.num_rows
     is_empty &= not outcome.changes_consensus
     marks = {} if outcome.left else outcome.marks  # of tasks of which everything is taken
     if is_empty and not rows["states"] and not rows["answered"] and not marks:
@@ -95,13 +95,18 @@ def _write(stores: Stores, outcome: Outcome, run: Run, hold: Hold) -> int | None
         append_history(stores, written)
         if outcome.used.num_rows:
             stores.decisions.add(outcome.used, outcome.load)
-        is_changed = any(outcome.streams.rows[name] for name in ("writes", "replaced"))
+        is_changed = changes_labels(outcome.streams)
         version = commit(stores, outcome.streams, outcome.version, run, load, written) if is_changed else None
     except BaseException:
         stores.runs.abandon_load(run, load)
         raise
     stores.runs.end_load(run, load, version, totals(outcome.counts))
     return version
+
+
+def changes_labels(streams: Streams) -> bool:
+    """Whether a plan adds, edits or deletes any label."""
+    return bool(streams.rows["writes"] or streams.rows["replaced"])
 
 
 def until_not_stale(plan_and_apply: Callable[[], T]) -> T:

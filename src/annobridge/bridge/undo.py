@@ -79,7 +79,7 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
-        if streams.rows["writes"] or streams.rows["replaced"]:
+        if loading.changes_labels(streams):
             written = write_labels(stores, streams.parts, version, user_columns_version)
             done = loading.commit(stores, streams, version, run, mark, [written])
     except BaseException:

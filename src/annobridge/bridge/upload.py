@@ -123,7 +123,6 @@ class Records:
     def __init__(self, stores: Stores, run: Run, hold: Hold, backend: CheckedBackend) -> None:
         self._stores, self._run, self._hold, self._backend = stores, run, hold, backend
         self._sent: list[SentTasks] = []
-        self._labels = 0  # of those
         self._stored = monotonic()
 
     def __enter__(self) -> Self:
@@ -135,14 +134,12 @@ class Records:
     def add(self, sent: SentTasks) -> None:
         """Take tasks that were sent."""
         self._sent.append(sent)
-        self._labels += sent.labels
-        if self._labels >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
+        if sum(each.labels for each in self._sent) >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
             self._store()
 
     def _store(self) -> None:
         """If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new tasks are deleted."""
-        sent, self._sent = self._sent, []  # what cannot be stored is not stored again
-        self._labels, self._stored = 0, monotonic()
+        sent, self._sent, self._stored = self._sent, [], monotonic()  # what cannot be stored is not stored again
         receipts = [task.receipt for each in sent for task in each.tasks if task.receipt is not None]
         if not receipts:
             return

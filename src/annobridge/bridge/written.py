@@ -5,6 +5,7 @@ others, or in workers of a cluster, for some parts of the plan each. A call that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.labels import LABELS, conform
+from ..core.merge.output import WRITES
 from ..jobs.calls import Caller
 from ..jobs.execution import telling
 from ..jobs.shared import SharedJobs, in_order
@@ -29,8 +31,8 @@ from .run_states import nothing_loaded
 
 _ROWS_PER_CALL = FILE_ROWS  # each call writes files of its own for each table
 _CHANGES = "annotation_changes"
-_ADDRESSES = ["_rowaddr", "_rowid"]
-_OF_ADDED = ["label_id", "sample_id", "field", "kind", "rev", "action", "task"]
+# What tells an undo which labels were added
+_ADDED = pa.schema([WRITES.field(n) for n in ("label_id", "sample_id", "field", "kind", "rev", "action", "task")])
 
 
 class LoadRows(NamedTuple):
@@ -131,20 +133,17 @@ def replaced_keys(parts: Sequence[Part]) -> pa.Table:
 def rows_of(parts: Sequence[Part], stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows of a stream with an action, in other columns."""
     for batch in batches(parts, stream):
-        rows = batch.filter(pc.equal(batch["action"], action))
+        rows = batch.select(schema.names).filter(pc.equal(batch["action"], action))
         if rows.num_rows:
-            yield rows.select(schema.names).cast(schema)
+            yield rows.cast(schema)
 
 
 def _changes(parts: Sequence[Part], rows: LoadRows) -> Iterator[pa.RecordBatch]:
-    """The labels before the load. Of those that it adds, only what tells an undo which they are."""
-    of_load = {"run_id": rows.run_id, "load": rows.load}
+    """The labels before the load, and those that it adds."""
     for part in parts:  # the order is the same, whichever parts a call has
-        for batch in batches([part], "replaced"):
-            yield from conform(pa.table(batch).drop_columns(_ADDRESSES), CHANGES, **of_load).to_batches()
-        for batch in batches([part], "writes"):
-            added = pa.table(batch.select(_OF_ADDED)).filter(pc.equal(batch["action"], "add"))
-            yield from conform(added, CHANGES, **of_load).combine_chunks().to_batches()
+        before = (batch.select(WRITES.names) for batch in batches([part], "replaced"))
+        for batch in chain(before, rows_of([part], "writes", "add", _ADDED)):
+            yield from conform(pa.table(batch), CHANGES, run_id=rows.run_id, load=rows.load).to_batches()
 
 
 def append_history(stores: Stores, written: Sequence[Written]) -> None:

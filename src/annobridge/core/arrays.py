@@ -50,11 +50,10 @@ def is_rotated(rotations: pa.Array | pa.ChunkedArray) -> Bools:
     >>> is_rotated(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
     [False, False, False, False, True]
     """
-    rotated = np.zeros(len(rotations), bool)
-    at = np.flatnonzero(not_null(rotations))  # most labels have none
+    known, rotated = not_null(rotations), np.zeros(len(rotations), bool)  # most labels have no rotation
     degrees = as_array(rotations).drop_null().cast(pa.float64()).to_numpy()
     with np.errstate(invalid="ignore"):  # for infinity, which counts as rotated
-        rotated[at] = np.fmod(degrees, 360.0) != 0
+        rotated[known] = np.fmod(degrees, 360.0) != 0
     return rotated
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, REVIEWED, SAMPLES, TIME
-from ..core.merge.output import REPLACED
+from ..core.merge.output import WRITES
 from ..core.review.decisions import DECISIONS
 
 RUNS = pa.schema(
@@ -40,8 +40,7 @@ RECEIPTS = pa.schema(
 )
 CHANGES = pa.schema(
     [
-        # Of a label that was added, only what tells which it is.
-        *(f.with_nullable(True) for f in REPLACED if f.name not in ("_rowaddr", "_rowid")),
+        *(f.with_nullable(True) for f in WRITES),  # of a label that was added, only what tells which it is
         pa.field("run_id", pa.string()),
         pa.field("load", pa.int32()),
     ]

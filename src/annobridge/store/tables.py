@@ -39,9 +39,8 @@ SCAN: dict[str, Any] = {
 }
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
-FILE_ROWS = (
-    1 << 17
-)  # of a data file; to read any row, Lance decodes up to 24 bytes of metadata for each row of the file
+# Of a data file. To read any row, Lance decodes up to 24 bytes of metadata for each row of the file.
+FILE_ROWS = 1 << 17
 _METADATA_CACHE = 4 << 20  # bytes for each table; the metadata of one file of ``FILE_ROWS`` labels fits in
 
 

@@ -61,7 +61,9 @@ def differences(before: pa.Table, after: pa.Table) -> Differences:
         edits[name] = (action == "edit") & ~equal_rows(base[name], theirs[name])
     edits = {name: where for name, where in edits.items() if where.any()}
     return Differences(
-        _writes(theirs, action, edits), _replaced(base, action, edits), _proposed(base, theirs, action, edits)
+        _with_action(theirs, action, edits, action != "delete", WRITES),
+        _with_action(base, action, edits, action != "add", REPLACED),
+        _proposed(base, theirs, action, edits),
     )
 
 
@@ -72,21 +74,11 @@ def _components(action: np.ndarray, edits: dict[str, np.ndarray], among: np.ndar
     return lists.take(pc.if_else(edited, pa.array(np.arange(len(lists))), None))
 
 
-def _writes(theirs: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:
-    among = action != "delete"
-    rows = theirs.select(LABELS.names).filter(pa.array(among))
-    return _with_action(rows, action, edits, among, WRITES)
-
-
-def _replaced(base: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray]) -> pa.Table:
-    among = action != "add"
-    rows = base.select(LABELS.names).filter(pa.array(among))
-    return _with_action(rows, action, edits, among, REPLACED)
-
-
 def _with_action(
     rows: pa.Table, action: np.ndarray, edits: dict[str, np.ndarray], among: np.ndarray, schema: pa.Schema
 ) -> pa.Table:
+    """Some rows of a side, with what is done to each."""
+    rows = rows.select(LABELS.names).filter(pa.array(among))
     rows = rows.append_column("action", pa.array(action[among], pa.string()))
     return conform(rows.append_column("components", _components(action, edits, among)), schema)
 

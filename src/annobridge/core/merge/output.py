@@ -22,14 +22,7 @@ _CHANGE = [
 ]
 WRITES = pa.schema([*LABELS, *_CHANGE])
 # The labels that are edited or deleted, as they were before, with the addresses of their rows.
-REPLACED = pa.schema(
-    [
-        *LABELS,
-        *_CHANGE,
-        pa.field("_rowaddr", pa.uint64()),
-        pa.field("_rowid", pa.uint64()),
-    ]
-)
+REPLACED = pa.schema([*WRITES, pa.field("_rowaddr", pa.uint64()), pa.field("_rowid", pa.uint64())])
 
 
 class TaskNames:
@@ -115,7 +108,7 @@ class RowBuilder:
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         """Our rows before the load, with their addresses."""
-        rows = take_rows(self._sides.ours, np.flatnonzero(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
+        rows = take_rows(self._sides.ours.select([*LABELS.names, "_rowaddr", "_rowid"]), np.flatnonzero(where))
         rows = rows.append_column(_CHANGE[1], components)
         rows = rows.append_column("task", self._tasks.filter(pa.array(where)))
         return conform(rows, REPLACED, action=action)

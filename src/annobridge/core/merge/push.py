@@ -101,19 +101,16 @@ def plan_push(
     is_edit = pc.equal(writes["action"], "edit")
     remote_ids = pc.if_else(is_edit, _of_label(writes, there, "remote_id"), None)
     ids = as_array(merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))["label_id"])
+    deleted = there.filter(pc.is_in(there["label_id"], value_set=ids))
     return ToPush(
         labels=conform(writes.append_column("remote_id", remote_ids), PUSHED),
         replaced=merged.replaced,
-        deleted=_with_tasks(there.filter(pc.is_in(there["label_id"], value_set=ids)), provenance),
+        deleted=conform(deleted.append_column("task", provenance.tasks.of(deleted["sample_id"])), DELETED),
         intended=_intended(merged.baseline, writes.filter(pc.invert(is_edit)), here.labels, schema),
         conflicts=_sides_exchanged(merged.conflicts),
         refused=merged.refused,
         proposed=_sides_exchanged(merged.proposed),
     )
-
-
-def _with_tasks(rows: pa.Table, provenance: Provenance) -> pa.Table:
-    return conform(rows.append_column("task", provenance.tasks.of(rows["sample_id"])), DELETED)
 
 
 def _as_ours(there: pa.Table, base: pa.Table) -> pa.Table:
